@@ -1,0 +1,152 @@
+# Martlet. `make help` tells what can be made. Everything that is made lands in build/.
+#
+#   V=1        shows the commands           CC=clang     another compiler
+#   VARIANT=   release (default) or test    SAN=address  other sanitizers for the test variant
+#   BUILD=     a folder instead of build
+#
+# Sources are found by wildcard: a new room needs no line here. Which folder may use which, and which
+# library, stands in broker-bridge/FLOORS; a program is linked from exactly what FLOORS gives it.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VARIANT ?= release
+SAN ?= address,undefined
+T ?=
+PORT ?= 8080
+DATA ?= data
+
+BUILD ?= build
+OUT := $(BUILD)/$(VARIANT)
+Q := $(if $(V),,@)
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+.SUFFIXES:
+
+# ---- floors ----------------------------------------------------------------------------------------
+
+# One "folder,may,include,these" a row; may.<folder> is what stands beside the folder.
+ROWS := $(shell awk '!/^#/ && NF { gsub(/[ \t]+/, ","); print }' broker-bridge/FLOORS)
+comma := ,
+split = $(subst $(comma), ,$1)
+FOLDERS := $(foreach row,$(ROWS),$(firstword $(call split,$(row))))
+$(foreach row,$(ROWS),$(eval may.$(firstword $(call split,$(row))) := \
+	$(wordlist 2,99,$(call split,$(row)))))
+TOP_DOWN := $(shell awk '!/^\#/ && NF { print $$1 }' broker-bridge/FLOORS | tac)
+
+# A folder and every folder below it, top first, which is the order that the linker wants.
+reach = $1 $(foreach folder,$(filter $(FOLDERS),$(may.$1)),$(call reach,$(folder)))
+below = $(filter $(call reach,$1),$(TOP_DOWN))
+libraries = $(sort $(filter-out $(FOLDERS),$(foreach folder,$(call below,$1),$(may.$(folder)))))
+archives = $(patsubst %,$(OUT)/lib%.a,$(filter-out main,$(call below,$1)) \
+	$(if $(filter libprotobuf-c,$(call libraries,$1)),proto))
+
+# ---- sources ---------------------------------------------------------------------------------------
+
+SOURCES := $(wildcard broker-bridge/*.c broker-bridge/*/*.c)
+HEADERS := $(wildcard broker-bridge/*/*.h)
+PROTOS := $(patsubst proto/%,%,$(wildcard proto/martlet/v1/*.proto proto/martlet/bus/v1/*.proto))
+GENERATED := $(PROTOS:%.proto=$(BUILD)/gen/%.pb-c.c)
+TESTS := $(wildcard tests/unit/*/*_test.c tests/store/*_test.c tests/link/*_test.c tests/front/*_test.c)
+BENCH := $(wildcard tests/bench/*.c)
+OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(SOURCES) $(wildcard tests/*/*.c tests/unit/*/*.c))
+
+# ---- flags -----------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Werror
+MODE.release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+MODE.test := -O1 -g -fno-omit-frame-pointer $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+LINK.test := $(if $(SAN),-fsanitize=$(SAN))
+
+# Asked of pkg-config once, when the first recipe needs it: `make help` works without any library.
+ALL_LIBRARIES := $(sort cmocka $(foreach folder,$(FOLDERS),$(call libraries,$(folder))))
+LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := \
+	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(ALL_LIBRARIES))))$(LIBRARY_CFLAGS)
+
+BASE_CFLAGS = -std=c11 -D_GNU_SOURCE -fvisibility=hidden -fstack-protector-strong -fPIE \
+	$(MODE.$(VARIANT)) -isystem $(BUILD)/gen $(LIBRARY_CFLAGS)
+ALL_CFLAGS = $(BASE_CFLAGS) $(WARNINGS) -Ibroker-bridge -Itests $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,--as-needed -Wl,-z,relro,-z,now $(LINK.$(VARIANT)) $(LDFLAGS)
+
+define link
+	@$(if $(V),,echo "  LINK  $@")
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+		$(if $1,$(shell pkg-config --libs $1)) -lm
+endef
+
+# ---- the program -----------------------------------------------------------------------------------
+
+all: $(OUT)/martlet web $(BUILD)/compile_commands.json ## the program and the web client
+
+$(OUT)/martlet: $(OUT)/broker-bridge/main.o $(call archives,main)
+	$(call link,$(call libraries,main))
+
+objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard broker-bridge/$1/*.c))
+
+# The folder itself is a prerequisite, so that a source that went away leaves the archive too.
+$(patsubst %,$(OUT)/lib%.a,$(filter-out main,$(FOLDERS))): $(OUT)/lib%.a: \
+		$$(call objects,$$*) broker-bridge/$$*
+	$(archive)
+
+$(OUT)/libproto.a: $(PROTOS:%.proto=$(OUT)/gen/%.pb-c.o)
+	$(archive)
+
+define archive
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+endef
+
+$(OUT)/%.o: %.c $(OUT)/flags | $(GENERATED:.c=.h)
+	@mkdir -p $(@D) $(if $(V),,&& echo "  CC    $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MD -MP -c -o $@ $<
+
+# What protoc-c writes is not ours: it is compiled without our warnings.
+$(OUT)/gen/%.o: $(BUILD)/gen/%.c $(OUT)/flags | $(GENERATED:.c=.h)
+	@mkdir -p $(@D) $(if $(V),,&& echo "  CC    $<")
+	$(Q)$(CC) $(BASE_CFLAGS) -w -MD -MP -c -o $@ $<
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: proto/%.proto
+	@mkdir -p $(BUILD)/gen $(if $(V),,&& echo "  GEN   $<")
+	$(Q)protoc-c --proto_path=proto --c_out=$(BUILD)/gen $<
+
+# Another compiler or other flags make everything anew.
+$(OUT)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+
+$(BUILD)/compile_commands.json: $(OUT)/flags $(SOURCES) $(TESTS) $(BENCH)
+	@{ echo '['; for source in $(SOURCES) $(TESTS) $(BENCH); do \
+		printf '{"directory":"%s","file":"%s","command":"%s"},\n' '$(CURDIR)' "$$source" \
+			'$(CC) $(ALL_CFLAGS) -c '"$$source"; \
+	done | sed '$$s/,$$//'; echo ']'; } > $@
+
+-include $(OBJECTS:.o=.d)
+.PRECIOUS: $(OUT)/%.o $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h
+
+# ---- test programs ---------------------------------------------------------------------------------
+
+# tests/unit/hub/session_test.c stands on hub, tests/store/append_test.c on store. What else lies in a
+# test's folder (fakes) is linked where it is needed, before the archives, so that a fake goes first.
+floor = $(lastword $(subst /, ,$(dir $1)))
+fakes = $(patsubst %.c,$(OUT)/%.o,$(filter-out %_test.c,$(wildcard $(dir $1)*.c)))
+TEST_PROGRAMS := $(TESTS:%.c=$(OUT)/%)
+
+$(TEST_PROGRAMS): $(OUT)/%: $(OUT)/%.o $$(call fakes,$$*.c) $$(call archives,$$(call floor,$$*))
+	$(call link,cmocka $(call libraries,$(call floor,$*)))
+
+test-programs: $(TEST_PROGRAMS)
+
+# ---- words -----------------------------------------------------------------------------------------
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s - %s\n", $$1, $$2 }' Makefile
+
+clean: ## removes everything that was built, not the data of `make run`
+	rm -rf $(BUILD)
+
+.PHONY: all always web help clean test-programs

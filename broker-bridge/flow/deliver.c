@@ -1,0 +1,63 @@
+#include "flow/deliver.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "flow/resume.h"
+#include "hub/hub.h"
+#include "protocol/decode.h"
+
+#include <string.h>
+
+/* Decoding copies each entry once and adds its structs; entries are never tiny. */
+#define ARENA_FACTOR 4
+
+static bool read_uuid(const ProtobufCBinaryData *data, struct uuid *ret_uuid)
+{
+	if (data->len != sizeof(ret_uuid->bytes))
+		return false;
+	memcpy(ret_uuid->bytes, data->data, sizeof(ret_uuid->bytes));
+	return true;
+}
+
+static void deliver_event(struct hub *hub, const Martlet__Bus__V1__EventEntry *entry)
+{
+	struct frame *frame;
+	struct uuid id;
+
+	/* Most events of a shard concern no one here: these cost a look into a table. */
+	if (!read_uuid(&entry->conversation_id, &id) || !entry->seq ||
+	    !hub_find_conversation(hub, &id))
+		return;
+	frame = frame_create(entry->frame.len);
+	memcpy(frame->bytes, entry->frame.data, entry->frame.len);
+	hub_offer(hub, &id, entry->seq, frame);
+	frame_unref(frame);
+}
+
+static void deliver_membership(struct resume *resume, const Martlet__Bus__V1__MembershipEntry *entry)
+{
+	struct user_id user;
+	struct uuid id;
+
+	if (user_id_from_text(entry->user, &user) && read_uuid(&entry->conversation_id, &id))
+		resume_membership_changed(resume, &user, &id);
+}
+
+void deliver_envelope(struct hub *hub, struct resume *resume, const uint8_t *bytes, size_t size)
+{
+	struct arena *arena = arena_create(LIMIT_COMMAND_ARENA_BYTES + size * ARENA_FACTOR);
+	Martlet__Bus__V1__Envelope *envelope = decode_envelope(arena, bytes, size);
+
+	if (!envelope)
+		log_limited(LOG_ERROR, "unreadable envelope on the bus",
+		            log_number("bytes", (int64_t)size));
+	for (size_t i = 0; envelope && i < envelope->n_entries; i++) {
+		const Martlet__Bus__V1__Entry *entry = envelope->entries[i];
+
+		if (entry->kind_case == MARTLET__BUS__V1__ENTRY__KIND_EVENT)
+			deliver_event(hub, entry->event);
+		else if (entry->kind_case == MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP)
+			deliver_membership(resume, entry->membership);
+	}
+	arena_destroy(arena);
+}

@@ -1,0 +1,734 @@
+#include "flow/resume.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/must.h"
+#include "link/interest.h"
+#include "protocol/encode.h"
+#include "store/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define STATES_AT_ONCE 16  /* with a last event of 16 KiB each they fit a session's room */
+#define HEADS_AT_ONCE 1000 /* what query_heads takes */
+#define SEATS_AT_ONCE 32
+#define FEED_EVENTS 200
+#define FEED_BYTES 131072
+#define HINTS 32 /* beyond it all memberships are read again */
+#define RETRY_MS 300
+
+enum stage {
+	RESTING,         /* nothing to do */
+	HEARING_USER,    /* until hints for this user can be heard */
+	READING_FOLLOWS, /* what the user is a member of */
+	HEARING,         /* until the shards of what is wanted are heard */
+	READING_HEADS,   /* the newest numbers of what nobody here knew */
+	STATING,         /* how each stands, and its seat */
+	FEEDING,         /* lagging seats, from the log */
+};
+
+/* A conversation that the session shall sit in. */
+struct wanted {
+	struct uuid conversation;
+	uint64_t after_seq; /* with has_cursor */
+	bool has_cursor;
+	bool is_joined;   /* it is news to the client */
+	bool is_unstated; /* the client will list it when it wants to */
+};
+
+struct known_cursor {
+	struct cursor cursor;
+	UT_hash_handle hh;
+};
+
+/* One session's catching up, for as long as it is open. */
+struct catch_up {
+	struct resume *resume;
+	struct session *session; /* a reference */
+	UT_hash_handle hh;       /* resume::catch_ups, by session */
+
+	enum stage stage;
+	bool is_first;         /* Ready is still to come */
+	bool is_refresh_asked; /* read what it follows again */
+	bool is_asking;        /* the store owes an answer */
+	bool is_gone;          /* free it with that answer */
+	struct interest_wait wait;
+	struct timer timer;    /* goes on with the stage */
+	struct timer deadline;
+	struct known_cursor *cursors; /* by conversation */
+	struct known_cursor *cursors_memory;
+	struct wanted *wanted;
+	size_t wanted_count;
+	size_t wanted_done;
+	struct uuid hints[HINTS];
+	size_t hints_count;
+};
+
+struct resume {
+	struct resume_options options;
+	struct store *store;
+	struct interest *interest;
+	struct timers *timers;
+	struct hub *hub;
+	struct catch_up *catch_ups;
+};
+
+static void go_on(struct catch_up *catch_up);
+
+struct resume *resume_create(const struct resume_options *options, struct store *store,
+                             struct interest *interest, struct timers *timers)
+{
+	struct resume *resume = memory_new(sizeof(*resume));
+
+	resume->options = *options;
+	resume->store = store;
+	resume->interest = interest;
+	resume->timers = timers;
+	return resume;
+}
+
+void resume_set_hub(struct resume *resume, struct hub *hub)
+{
+	resume->hub = hub;
+}
+
+void resume_destroy(struct resume *resume)
+{
+	must(!resume->catch_ups);
+	free(resume);
+}
+
+/* Life of a catch-up. */
+
+static void forget_wanted(struct catch_up *catch_up)
+{
+	free(catch_up->wanted);
+	catch_up->wanted = NULL;
+	catch_up->wanted_count = 0;
+	catch_up->wanted_done = 0;
+}
+
+static void forget_cursors(struct catch_up *catch_up)
+{
+	HASH_CLEAR(hh, catch_up->cursors);
+	free(catch_up->cursors_memory);
+	catch_up->cursors_memory = NULL;
+}
+
+static void catch_up_free(struct catch_up *catch_up)
+{
+	forget_wanted(catch_up);
+	forget_cursors(catch_up);
+	session_unref(catch_up->session);
+	free(catch_up);
+}
+
+static struct catch_up *find(struct resume *resume, const struct session *session)
+{
+	struct catch_up *catch_up;
+
+	HASH_FIND_PTR(resume->catch_ups, &session, catch_up);
+	return catch_up;
+}
+
+void resume_on_session_gone(void *context, struct session *session)
+{
+	struct resume *resume = context;
+	struct catch_up *catch_up = find(resume, session);
+
+	if (!catch_up)
+		return;
+	HASH_DEL(resume->catch_ups, catch_up);
+	interest_cancel(resume->interest, &catch_up->wait);
+	timer_stop(resume->timers, &catch_up->timer);
+	timer_stop(resume->timers, &catch_up->deadline);
+	catch_up->is_gone = true;
+	/* Whoever closed the session may stand in the middle of its catch-up: it goes in the next turn. */
+	if (!catch_up->is_asking)
+		timer_start(resume->timers, &catch_up->timer, 0);
+}
+
+static void set_stage(struct catch_up *catch_up, enum stage stage)
+{
+	catch_up->stage = stage;
+}
+
+/* Goes on with the present stage after this call has returned to the loop. */
+static void go_on_later(struct catch_up *catch_up, uint64_t delay_ms)
+{
+	timer_start(catch_up->resume->timers, &catch_up->timer, delay_ms);
+}
+
+static void on_timer_due(struct timer *timer)
+{
+	struct catch_up *catch_up =
+		(struct catch_up *)((char *)timer - offsetof(struct catch_up, timer));
+
+	if (catch_up->is_gone)
+		catch_up_free(catch_up);
+	else
+		go_on(catch_up);
+}
+
+static void on_deadline_due(struct timer *timer)
+{
+	struct catch_up *catch_up =
+		(struct catch_up *)((char *)timer - offsetof(struct catch_up, deadline));
+
+	session_close(catch_up->session, CLOSE_OVERLOADED,
+	              "the past could not be read in time, try again");
+}
+
+static void on_heard(struct interest_wait *wait)
+{
+	struct catch_up *catch_up =
+		(struct catch_up *)((char *)wait - offsetof(struct catch_up, wait));
+
+	set_stage(catch_up, catch_up->stage == HEARING_USER ? READING_FOLLOWS : READING_HEADS);
+	go_on_later(catch_up, 0);
+}
+
+/* Takes an answer of the store: false if nobody waits for it any more, or if it must be asked again. */
+static bool take_answer(struct catch_up *catch_up, const struct outcome *outcome)
+{
+	catch_up->is_asking = false;
+	if (catch_up->is_gone) {
+		catch_up_free(catch_up);
+		return false;
+	}
+	if (!outcome_is_ok(outcome)) {
+		go_on_later(catch_up, RETRY_MS);
+		return false;
+	}
+	return true;
+}
+
+/* Stage by stage. */
+
+static struct wanted *add_wanted(struct catch_up *catch_up, const struct uuid *conversation)
+{
+	struct wanted *wanted = &catch_up->wanted[catch_up->wanted_count++];
+
+	*wanted = (struct wanted){.conversation = *conversation};
+	hub_get_conversation(catch_up->resume->hub, conversation);
+	return wanted;
+}
+
+static bool is_seated(const struct catch_up *catch_up, const struct uuid *id)
+{
+	struct conversation *conversation = hub_find_conversation(catch_up->resume->hub, id);
+
+	return conversation && conversation_has_session(conversation, catch_up->session);
+}
+
+/* What a follow means to this session: a place in the past, a state to tell, or news. False if there is
+ * nothing to tell: only the seat is wanted. */
+static void want_follow(struct catch_up *catch_up, const struct follow *follow, size_t *stated)
+{
+	struct wanted *wanted = add_wanted(catch_up, &follow->conversation);
+	struct known_cursor *known;
+
+	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation), known);
+	if (known) {
+		wanted->has_cursor = true;
+		wanted->after_seq = known->cursor.seq;
+		/* Nothing to tell of what did not change. */
+		wanted->is_unstated = known->cursor.seq == follow->last_seq;
+	} else if (!catch_up->is_first) {
+		wanted->is_joined = true;
+	} else if (*stated < catch_up->resume->options.list_conversations) {
+		(*stated)++;
+	} else {
+		wanted->is_unstated = true;
+	}
+}
+
+static void on_follows(void *context, const struct follows_answer *answer)
+{
+	struct catch_up *catch_up = context;
+	size_t stated = 0;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	catch_up->is_refresh_asked = false;
+	hub_set_membership_version(catch_up->resume->hub, session_user(catch_up->session),
+	                           answer->membership_version);
+	forget_wanted(catch_up);
+	catch_up->wanted = memory_new_array(answer->count, sizeof(struct wanted));
+	for (size_t i = 0; i < answer->count; i++) {
+		if (!is_seated(catch_up, &answer->follows[i].conversation))
+			want_follow(catch_up, &answer->follows[i], &stated);
+	}
+	forget_cursors(catch_up);
+	set_stage(catch_up, HEARING);
+	go_on(catch_up);
+}
+
+static void read_follows(struct catch_up *catch_up)
+{
+	const struct resume *resume = catch_up->resume;
+
+	catch_up->is_asking = true;
+	query_follows(resume->store, session_user(catch_up->session),
+	              resume->options.user_conversations, on_follows, catch_up);
+}
+
+static void on_heads(void *context, const struct heads_answer *answer)
+{
+	struct catch_up *catch_up = context;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	for (size_t i = 0; i < answer->count; i++)
+		conversation_learn_head(hub_get_conversation(catch_up->resume->hub,
+		                                             &answer->heads[i].conversation),
+		                        answer->heads[i].last_seq);
+	go_on(catch_up);
+}
+
+/* Asks for the heads of wanted conversations that nobody here knows yet, until there are none. */
+static void read_heads(struct catch_up *catch_up)
+{
+	struct uuid *ids = memory_new_array(HEADS_AT_ONCE, sizeof(*ids));
+	struct resume *resume = catch_up->resume;
+	size_t count = 0;
+
+	for (size_t i = 0; i < catch_up->wanted_count && count < HEADS_AT_ONCE; i++) {
+		const struct uuid *id = &catch_up->wanted[i].conversation;
+
+		if (!conversation_is_known(hub_get_conversation(resume->hub, id)))
+			ids[count++] = *id;
+	}
+	if (count) {
+		catch_up->is_asking = true;
+		query_heads(resume->store, ids, count, on_heads, catch_up);
+	} else {
+		set_stage(catch_up, STATING);
+		go_on_later(catch_up, 0);
+	}
+	free(ids);
+}
+
+static void tell(struct catch_up *catch_up, struct frame *frame)
+{
+	session_push(catch_up->session, frame);
+	frame_unref(frame);
+}
+
+/* A seat at the client's cursor, or a plain word that it is too far away to be followed up. */
+static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, uint64_t after_seq,
+                      uint64_t last_seq)
+{
+	struct hub *hub = catch_up->resume->hub;
+
+	if (wanted->has_cursor && (after_seq > last_seq ||
+	                           last_seq - after_seq > catch_up->resume->options.resume_events)) {
+		tell(catch_up, encode_resync(&wanted->conversation, last_seq));
+		after_seq = last_seq;
+	}
+	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session, after_seq);
+}
+
+static void state(struct catch_up *catch_up, const struct wanted *wanted,
+                  const struct membership *membership)
+{
+	uint64_t after_seq = membership->last_seq;
+
+	if (wanted->is_joined) {
+		after_seq = membership->first_seq - 1;
+		tell(catch_up, encode_conversation_joined(membership));
+	} else {
+		if (wanted->has_cursor)
+			after_seq = wanted->after_seq;
+		tell(catch_up, encode_conversation_state(membership));
+	}
+	/* What lies before one's joining is not one's own. */
+	if (after_seq + 1 < membership->first_seq)
+		after_seq = membership->first_seq - 1;
+	take_seat(catch_up, wanted, after_seq, membership->last_seq);
+}
+
+static const struct wanted *find_wanted(const struct catch_up *catch_up, size_t from, size_t end,
+                                        const struct uuid *conversation)
+{
+	for (size_t i = from; i < end; i++) {
+		if (uuid_is_equal(&catch_up->wanted[i].conversation, conversation))
+			return &catch_up->wanted[i];
+	}
+	return NULL;
+}
+
+/* The end of the next group of wanted ones whose state is told together. */
+static size_t group_end(const struct catch_up *catch_up)
+{
+	size_t end = catch_up->wanted_done;
+	size_t count = 0;
+
+	for (; end < catch_up->wanted_count && count < STATES_AT_ONCE; end++)
+		count += !catch_up->wanted[end].is_unstated;
+	return end;
+}
+
+/* Those of a group that need no telling sit down at their cursor, or at what is newest here. */
+static void seat_unstated(struct catch_up *catch_up, size_t from, size_t end)
+{
+	for (size_t i = from; i < end && !catch_up->is_gone; i++) {
+		const struct wanted *wanted = &catch_up->wanted[i];
+		uint64_t head;
+
+		if (!wanted->is_unstated)
+			continue;
+		head = conversation_next_seq(hub_get_conversation(catch_up->resume->hub,
+		                                                  &wanted->conversation)) - 1;
+		/* A cursor equal to the log's head as it was read may be ahead of what came here. */
+		if (wanted->has_cursor && wanted->after_seq > head)
+			head = wanted->after_seq;
+		take_seat(catch_up, wanted, wanted->has_cursor ? wanted->after_seq : head, head);
+	}
+}
+
+static void on_memberships(void *context, const struct memberships_answer *answer)
+{
+	struct catch_up *catch_up = context;
+	size_t from = catch_up->wanted_done;
+	size_t end;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	end = group_end(catch_up);
+	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++) {
+		const struct membership *membership = &answer->memberships[i];
+		const struct wanted *wanted =
+			find_wanted(catch_up, from, end, &membership->conversation);
+
+		if (wanted)
+			state(catch_up, wanted, membership);
+	}
+	catch_up->wanted_done = end;
+	go_on_later(catch_up, 0);
+}
+
+static void state_wanted(struct catch_up *catch_up)
+{
+	size_t from = catch_up->wanted_done;
+	size_t end = group_end(catch_up);
+	struct uuid ids[STATES_AT_ONCE];
+	size_t count = 0;
+
+	if (from == catch_up->wanted_count) {
+		forget_wanted(catch_up);
+		set_stage(catch_up, FEEDING);
+		go_on_later(catch_up, 0);
+		return;
+	}
+	for (size_t i = from; i < end; i++) {
+		if (!catch_up->wanted[i].is_unstated)
+			ids[count++] = catch_up->wanted[i].conversation;
+	}
+	seat_unstated(catch_up, from, end);
+	if (catch_up->is_gone)
+		return;
+	if (!count) {
+		catch_up->wanted_done = end;
+		go_on_later(catch_up, 0);
+		return;
+	}
+	catch_up->is_asking = true;
+	query_memberships(catch_up->resume->store, session_user(catch_up->session), ids, count,
+	                  on_memberships, catch_up);
+}
+
+static struct seat *find_lagging(const struct session *session, const struct uuid *conversation)
+{
+	struct seat *seat = session_next_lagging(session, NULL);
+
+	while (seat && !uuid_is_equal(seat_conversation(seat), conversation))
+		seat = session_next_lagging(session, seat);
+	return seat;
+}
+
+static void feed(struct catch_up *catch_up, const struct event *event)
+{
+	struct seat *seat = find_lagging(catch_up->session, &event->conversation);
+	struct frame *frame;
+
+	if (!seat)
+		return;
+	frame = encode_event(event);
+	seat_feed(seat, event->seq, frame);
+	frame_unref(frame);
+}
+
+static void on_log(void *context, const struct events_answer *answer)
+{
+	struct catch_up *catch_up = context;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	/* Nothing, though a seat lags: the log ends before what was heard of (a database restored from an
+	 * older copy). The sweep finds out; until then there is nothing to feed. */
+	if (!answer->count) {
+		go_on_later(catch_up, RETRY_MS);
+		return;
+	}
+	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++)
+		feed(catch_up, &answer->events[i]);
+	if (!catch_up->is_gone)
+		go_on(catch_up);
+}
+
+/* A live seat can fall so far behind that it is better paged. */
+static void skip_distant(struct catch_up *catch_up)
+{
+	struct seat *seat = session_next_lagging(catch_up->session, NULL);
+
+	while (seat && !catch_up->is_gone) {
+		struct seat *next = session_next_lagging(catch_up->session, seat);
+		uint64_t distance = seat_distance(seat);
+
+		if (distance > catch_up->resume->options.resume_events) {
+			uint64_t last_seq = seat_seq(seat) + distance;
+			struct uuid id = *seat_conversation(seat);
+
+			seat_skip(seat, last_seq);
+			tell(catch_up, encode_resync(&id, last_seq));
+		}
+		seat = next;
+	}
+}
+
+static size_t list_lagging(const struct session *session, struct log_place *ret_places, size_t most)
+{
+	struct seat *seat = session_next_lagging(session, NULL);
+	size_t count = 0;
+
+	for (; seat && count < most; seat = session_next_lagging(session, seat))
+		ret_places[count++] = (struct log_place){*seat_conversation(seat), seat_seq(seat)};
+	return count;
+}
+
+static void rest(struct catch_up *catch_up)
+{
+	set_stage(catch_up, RESTING);
+	if (!catch_up->is_first)
+		return;
+	catch_up->is_first = false;
+	tell(catch_up, encode_ready());
+	if (!catch_up->is_gone)
+		session_set_live(catch_up->session);
+}
+
+static void feed_lagging(struct catch_up *catch_up)
+{
+	struct log_place places[SEATS_AT_ONCE];
+	size_t count;
+
+	timer_stop(catch_up->resume->timers, &catch_up->deadline);
+	/* resume_on_lag comes back here when the client has read. */
+	if (!session_has_room(catch_up->session))
+		return;
+	skip_distant(catch_up);
+	if (catch_up->is_gone)
+		return;
+	count = list_lagging(catch_up->session, places, SEATS_AT_ONCE);
+	if (count) {
+		catch_up->is_asking = true;
+		query_log(catch_up->resume->store, places, count, FEED_EVENTS, FEED_BYTES, on_log,
+		          catch_up);
+		return;
+	}
+	rest(catch_up);
+	if (!catch_up->is_gone && (catch_up->is_refresh_asked || catch_up->hints_count))
+		go_on_later(catch_up, 0);
+}
+
+/* Hints are wanted conversations that are news. */
+static void want_hints(struct catch_up *catch_up)
+{
+	forget_wanted(catch_up);
+	catch_up->wanted = memory_new_array(catch_up->hints_count, sizeof(struct wanted));
+	for (size_t i = 0; i < catch_up->hints_count; i++) {
+		if (!is_seated(catch_up, &catch_up->hints[i]))
+			add_wanted(catch_up, &catch_up->hints[i])->is_joined = true;
+	}
+	catch_up->hints_count = 0;
+	set_stage(catch_up, HEARING);
+}
+
+/* Something new for a session that rests. */
+static void begin_again(struct catch_up *catch_up)
+{
+	if (catch_up->is_refresh_asked) {
+		catch_up->hints_count = 0;
+		set_stage(catch_up, READING_FOLLOWS);
+	} else if (catch_up->hints_count) {
+		want_hints(catch_up);
+	} else if (session_next_lagging(catch_up->session, NULL)) {
+		set_stage(catch_up, FEEDING);
+	} else {
+		return;
+	}
+	timer_start(catch_up->resume->timers, &catch_up->deadline,
+	            catch_up->resume->options.deadline_ms);
+	go_on(catch_up);
+}
+
+static void go_on(struct catch_up *catch_up)
+{
+	switch (catch_up->stage) {
+	case RESTING:
+		begin_again(catch_up);
+		break;
+	case HEARING_USER:
+	case HEARING:
+		interest_await(catch_up->resume->interest, &catch_up->wait);
+		break;
+	case READING_FOLLOWS:
+		read_follows(catch_up);
+		break;
+	case READING_HEADS:
+		read_heads(catch_up);
+		break;
+	case STATING:
+		state_wanted(catch_up);
+		break;
+	case FEEDING:
+		feed_lagging(catch_up);
+		break;
+	}
+}
+
+/* From outside. */
+
+static void remember_cursors(struct catch_up *catch_up, const struct cursor *cursors, size_t count)
+{
+	catch_up->cursors_memory = memory_new_array(count, sizeof(struct known_cursor));
+	for (size_t i = 0; i < count; i++) {
+		struct known_cursor *known = &catch_up->cursors_memory[i];
+		struct known_cursor *same;
+
+		known->cursor = cursors[i];
+		HASH_FIND(hh, catch_up->cursors, &known->cursor.conversation, sizeof(struct uuid), same);
+		if (!same)
+			HASH_ADD(hh, catch_up->cursors, cursor.conversation, sizeof(struct uuid), known);
+	}
+}
+
+void resume_session(struct resume *resume, struct session *session, const struct cursor *cursors,
+                    size_t count)
+{
+	struct catch_up *catch_up = memory_new(sizeof(*catch_up));
+
+	catch_up->resume = resume;
+	catch_up->session = session_ref(session);
+	catch_up->is_first = true;
+	catch_up->wait.on_heard = on_heard;
+	catch_up->timer.on_due = on_timer_due;
+	catch_up->deadline.on_due = on_deadline_due;
+	remember_cursors(catch_up, cursors, count);
+	HASH_ADD_PTR(resume->catch_ups, session, catch_up);
+	timer_start(resume->timers, &catch_up->deadline, resume->options.deadline_ms);
+	set_stage(catch_up, HEARING_USER);
+	go_on(catch_up);
+}
+
+/* A session that rests begins again in the next turn; one that is busy sees it when it rests. */
+static void wake(struct catch_up *catch_up)
+{
+	if (catch_up->stage == RESTING && !timer_is_armed(&catch_up->timer))
+		go_on_later(catch_up, 0);
+}
+
+struct hint {
+	struct resume *resume;
+	const struct uuid *conversation;
+};
+
+static void add_hint(void *context, struct session *session)
+{
+	const struct hint *hint = context;
+	struct catch_up *catch_up = find(hint->resume, session);
+
+	if (!catch_up || is_seated(catch_up, hint->conversation))
+		return;
+	if (catch_up->hints_count == HINTS)
+		catch_up->is_refresh_asked = true;
+	else
+		catch_up->hints[catch_up->hints_count++] = *hint->conversation;
+	wake(catch_up);
+}
+
+void resume_membership_changed(struct resume *resume, const struct user_id *user,
+                               const struct uuid *conversation)
+{
+	struct hint hint = {resume, conversation};
+
+	hub_each_session_of(resume->hub, user, add_hint, &hint);
+}
+
+static void ask_refresh(void *context, struct session *session)
+{
+	struct catch_up *catch_up = find(context, session);
+
+	if (!catch_up)
+		return;
+	catch_up->is_refresh_asked = true;
+	wake(catch_up);
+}
+
+void resume_memberships_unknown(struct resume *resume, const struct user_id *user)
+{
+	hub_each_session_of(resume->hub, user, ask_refresh, resume);
+}
+
+void resume_on_lag(void *context, struct session *session)
+{
+	struct catch_up *catch_up = find(context, session);
+
+	if (!catch_up || catch_up->is_asking || timer_is_armed(&catch_up->timer))
+		return;
+	if (catch_up->stage == RESTING || catch_up->stage == FEEDING)
+		go_on_later(catch_up, 0);
+}
+
+/* Shards. */
+
+static uint32_t user_shard(const struct resume *resume, const struct user_id *user)
+{
+	return shard_of_user(user, resume->options.shards);
+}
+
+static uint32_t conversation_shard(const struct resume *resume, const struct uuid *conversation)
+{
+	return shard_of_conversation(conversation, resume->options.shards);
+}
+
+void resume_on_user_live(void *context, const struct user_id *user)
+{
+	struct resume *resume = context;
+
+	interest_acquire(resume->interest, user_shard(resume, user));
+}
+
+void resume_on_user_idle(void *context, const struct user_id *user)
+{
+	struct resume *resume = context;
+
+	interest_release(resume->interest, user_shard(resume, user));
+}
+
+void resume_on_conversation_live(void *context, const struct uuid *conversation)
+{
+	struct resume *resume = context;
+
+	interest_acquire(resume->interest, conversation_shard(resume, conversation));
+}
+
+void resume_on_conversation_idle(void *context, const struct uuid *conversation)
+{
+	struct resume *resume = context;
+
+	interest_release(resume->interest, conversation_shard(resume, conversation));
+}

@@ -1,0 +1,110 @@
+/* private - what the rooms of the hub show each other and nobody else. */
+#ifndef MARTLET_HUB_PRIVATE_H
+#define MARTLET_HUB_PRIVATE_H
+
+#include "hub/hub.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+/* A user with sessions here. */
+struct hub_user {
+	struct user_id id;
+	uint64_t membership_version;
+	struct session *sessions; /* session::user_prev, user_next; oldest first */
+	uint32_t sessions_count;
+	UT_hash_handle hh;
+};
+
+struct hub {
+	struct hub_options options;
+	struct hub_needs needs;
+	struct timers *timers;
+
+	struct hub_user *users;
+	struct conversation *conversations;
+	struct session *sessions; /* session::prev, next */
+
+	uint64_t last_session_id;
+	struct hub_counts counts;
+};
+
+/* session.c tells the hub of its life. */
+void hub_add_session(struct hub *hub, struct session *session);
+void hub_remove_session(struct hub *hub, struct session *session);
+void hub_user_arrives(struct hub *hub, struct session *session);
+void hub_user_leaves(struct hub *hub, struct session *session);
+
+struct session {
+	uint64_t id;
+	struct user_id user;
+	char device[LIMIT_DEVICE_BYTES + 1];
+
+	struct hub *hub;
+	struct session *prev, *next;           /* hub::sessions */
+	struct session *user_prev, *user_next; /* hub_user::sessions */
+	struct seat *seats;                    /* seat::session_prev, session_next */
+	struct pipe *pipe;                     /* NULL once detached */
+	struct timer timer;                    /* hello, then the token's warning, then its end */
+
+	const struct session_options *options;
+
+	enum session_state state;
+	uint32_t references;
+	struct frame **queue; /* a ring */
+	uint32_t queue_first;
+	uint32_t queue_count;
+	uint32_t queue_capacity;
+	uint32_t seats_count;
+	uint32_t lagging; /* seats that must be fed from the log */
+	size_t queued_bytes;
+	uint32_t pending_commands;
+	uint32_t last_warning_ms; /* between the token's warning and its end */
+	struct frame *warning;    /* the token's; NULL once queued */
+	bool is_paused;
+};
+
+/* conversation.c keeps these two. */
+struct seat {
+	struct conversation *conversation;
+	struct session *session;
+	struct seat *prev, *next;                 /* conversation::seats */
+	struct seat *session_prev, *session_next; /* session::seats */
+	uint64_t seq;                             /* the session has everything up to it */
+	bool is_lagging;
+};
+
+/* Ends all seats of a session. */
+void session_leave_all(struct session *session);
+
+/* An event that came before its turn. */
+struct held {
+	uint64_t seq;
+	struct frame *frame;
+};
+
+struct conversation {
+	struct uuid id;
+
+	struct hub *hub;
+	UT_hash_handle hh;
+	struct seat *seats; /* seat::prev, next */
+
+	uint64_t next_seq;       /* 0 while unknown */
+	uint64_t known_last_seq; /* the newest number heard of */
+	struct frame **tail;     /* a ring of the events before next_seq */
+	uint32_t tail_first;
+	uint32_t tail_count;
+	uint32_t tail_bytes;
+	struct held *held; /* rising by seq */
+	uint32_t held_count;
+	uint32_t held_capacity;
+	uint32_t seats_count;
+	struct timer hole_timer;
+	struct timer linger_timer;
+};
+
+/* hub.c: the conversation has had no seat for a while. */
+void hub_drop_conversation(struct hub *hub, struct conversation *conversation);
+
+#endif

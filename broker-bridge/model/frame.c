@@ -1,0 +1,28 @@
+#include "model/frame.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+
+#include <stdlib.h>
+
+struct frame *frame_create(size_t size)
+{
+	struct frame *frame = memory_new(sizeof(*frame) + size);
+
+	must(size <= UINT32_MAX);
+	frame->references = 1;
+	frame->size = (uint32_t)size;
+	return frame;
+}
+
+struct frame *frame_ref(struct frame *frame)
+{
+	frame->references++;
+	return frame;
+}
+
+void frame_unref(struct frame *frame)
+{
+	if (frame && --frame->references == 0)
+		free(frame);
+}

@@ -1,0 +1,26 @@
+/* decode - bytes of a client or of another node, taken apart.
+ *
+ * Whatever comes from outside passes here before anyone else sees it. Memory is the arena's, so what is
+ * returned lives as long as it; a message whose decoding would outgrow the arena is refused.
+ *
+ * Fails:    by NULL or false.
+ */
+#ifndef MARTLET_PROTOCOL_DECODE_H
+#define MARTLET_PROTOCOL_DECODE_H
+
+#include "base/arena.h"
+#include "model/id.h"
+
+#include <martlet/bus/v1/bus.pb-c.h>
+#include <martlet/v1/frame.pb-c.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A client's command; NULL if the bytes are no ClientFrame. Its strings are UTF-8 without a zero inside. */
+Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes, size_t size);
+
+/* What another node tells; NULL if the bytes are no Envelope. */
+Martlet__Bus__V1__Envelope *decode_envelope(struct arena *arena, const uint8_t *bytes, size_t size);
+
+#endif

@@ -1,0 +1,412 @@
+#include "protocol/encode.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+
+#include <martlet/bus/v1/bus.pb-c.h>
+#include <martlet/v1/frame.pb-c.h>
+
+#include <stdlib.h>
+
+/* protobuf-c describes strings and bytes without const, and does not write to what it packs. */
+#define BORROW_TEXT(text) ((char *)(uintptr_t)(text))
+#define BORROW_BYTES(bytes) ((uint8_t *)(uintptr_t)(bytes))
+
+static struct frame *pack(Martlet__V1__Item *item)
+{
+	Martlet__V1__ServerFrame message = MARTLET__V1__SERVER_FRAME__INIT;
+	struct frame *frame;
+
+	message.n_items = 1;
+	message.items = &item;
+	frame = frame_create(martlet__v1__server_frame__get_packed_size(&message));
+	martlet__v1__server_frame__pack(&message, frame->bytes);
+	return frame;
+}
+
+/* An event in the form of the wire, with the memory that its fields point to. */
+struct wire_event {
+	Martlet__V1__ConversationEvent event;
+	union {
+		Martlet__V1__Message message;
+		Martlet__V1__ConversationCreated created;
+	} kind;
+	struct uuid_text conversation;
+	struct uuid_text client_message_id;
+};
+
+static void fill_message(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__Message *message = &wire->kind.message;
+
+	martlet__v1__message__init(message);
+	wire->client_message_id = uuid_to_text(&event->client_message_id);
+	message->client_message_id = wire->client_message_id.text;
+	message->content_type = BORROW_TEXT(event->content_type);
+	message->body.data = BORROW_BYTES(event->body);
+	message->body.len = event->body_size;
+	message->reply_to_seq = event->reply_to_seq;
+	wire->event.kind_case = MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE;
+	wire->event.message = message;
+}
+
+static void fill_created(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__ConversationCreated *created = &wire->kind.created;
+
+	martlet__v1__conversation_created__init(created);
+	created->title = BORROW_TEXT(event->title);
+	created->n_members = event->members_count;
+	created->members = (char **)(uintptr_t)event->members;
+	created->member_count = event->member_count;
+	wire->event.kind_case = MARTLET__V1__CONVERSATION_EVENT__KIND_CREATED;
+	wire->event.created = created;
+}
+
+static void fill_event(struct wire_event *wire, const struct event *event)
+{
+	martlet__v1__conversation_event__init(&wire->event);
+	wire->conversation = uuid_to_text(&event->conversation);
+	wire->event.conversation_id = wire->conversation.text;
+	wire->event.seq = event->seq;
+	wire->event.sender = BORROW_TEXT(event->sender);
+	wire->event.time_ms = event->time_ms;
+	if (event->kind == EVENT_MESSAGE)
+		fill_message(wire, event);
+	else if (event->kind == EVENT_CREATED)
+		fill_created(wire, event);
+}
+
+/* A conversation in the form of the wire, likewise. */
+struct wire_conversation {
+	Martlet__V1__Conversation conversation;
+	struct uuid_text id;
+	struct wire_event last_event;
+};
+
+static void fill_conversation(struct wire_conversation *wire, const struct membership *membership)
+{
+	Martlet__V1__Conversation *conversation = &wire->conversation;
+	uint64_t unread = membership->last_seq - membership->read_seq;
+
+	martlet__v1__conversation__init(conversation);
+	wire->id = uuid_to_text(&membership->conversation);
+	conversation->id = wire->id.text;
+	conversation->kind = (Martlet__V1__ConversationKind)membership->kind;
+	conversation->title = BORROW_TEXT(membership->title);
+	conversation->peer = BORROW_TEXT(membership->peer);
+	conversation->member_count = membership->member_count;
+	conversation->role = (Martlet__V1__Role)membership->role;
+	conversation->last_seq = membership->last_seq;
+	conversation->first_seq = membership->first_seq;
+	conversation->delivered_seq = membership->delivered_seq;
+	conversation->read_seq = membership->read_seq;
+	conversation->unread_count = unread > UINT32_MAX ? UINT32_MAX : (uint32_t)unread;
+	conversation->last_event_time_ms = membership->last_event_time_ms;
+	if (!membership->last_event)
+		return;
+	fill_event(&wire->last_event, membership->last_event);
+	conversation->last_event = &wire->last_event.event;
+}
+
+struct frame *encode_event(const struct event *event)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	struct wire_event wire;
+
+	fill_event(&wire, event);
+	item.kind_case = MARTLET__V1__ITEM__KIND_EVENT;
+	item.event = &wire.event;
+	return pack(&item);
+}
+
+static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits *limits)
+{
+	martlet__v1__limits__init(wire);
+	wire->frame_bytes = limits->frame_bytes;
+	wire->body_bytes = limits->body_bytes;
+	wire->group_members = limits->group_members;
+	wire->history_events = limits->history_events;
+	wire->list_conversations = limits->list_conversations;
+	wire->cursors = limits->cursors;
+	wire->resume_events = limits->resume_events;
+	wire->title_bytes = LIMIT_TITLE_BYTES;
+	wire->content_type_bytes = LIMIT_CONTENT_TYPE_BYTES;
+	wire->outbound_bytes = limits->outbound_bytes;
+	wire->pending_commands = limits->pending_commands;
+}
+
+struct frame *encode_welcome(const struct welcome *welcome)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__Welcome wire = MARTLET__V1__WELCOME__INIT;
+	Martlet__V1__Limits limits;
+
+	fill_limits(&limits, welcome->limits);
+	wire.server = BORROW_TEXT(welcome->server);
+	wire.protocol = welcome->protocol;
+	wire.session_id = BORROW_TEXT(welcome->session);
+	wire.node = BORROW_TEXT(welcome->node);
+	wire.user = BORROW_TEXT(welcome->user);
+	wire.device = BORROW_TEXT(welcome->device);
+	wire.time_ms = welcome->time_ms;
+	wire.heartbeat_ms = welcome->heartbeat_ms;
+	wire.token_expires_ms = welcome->token_expires_ms;
+	wire.limits = &limits;
+	item.kind_case = MARTLET__V1__ITEM__KIND_WELCOME;
+	item.welcome = &wire;
+	return pack(&item);
+}
+
+struct frame *encode_conversation_state(const struct membership *membership)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__ConversationState state = MARTLET__V1__CONVERSATION_STATE__INIT;
+	struct wire_conversation wire;
+
+	fill_conversation(&wire, membership);
+	state.conversation = &wire.conversation;
+	item.kind_case = MARTLET__V1__ITEM__KIND_CONVERSATION_STATE;
+	item.conversation_state = &state;
+	return pack(&item);
+}
+
+struct frame *encode_conversation_joined(const struct membership *membership)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__ConversationJoined joined = MARTLET__V1__CONVERSATION_JOINED__INIT;
+	struct wire_conversation wire;
+
+	fill_conversation(&wire, membership);
+	joined.conversation = &wire.conversation;
+	item.kind_case = MARTLET__V1__ITEM__KIND_CONVERSATION_JOINED;
+	item.conversation_joined = &joined;
+	return pack(&item);
+}
+
+struct frame *encode_resync(const struct uuid *conversation, uint64_t last_seq)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__Resync resync = MARTLET__V1__RESYNC__INIT;
+	struct uuid_text id = uuid_to_text(conversation);
+
+	resync.conversation_id = id.text;
+	resync.last_seq = last_seq;
+	item.kind_case = MARTLET__V1__ITEM__KIND_RESYNC;
+	item.resync = &resync;
+	return pack(&item);
+}
+
+struct frame *encode_ready(void)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__Ready ready = MARTLET__V1__READY__INIT;
+
+	item.kind_case = MARTLET__V1__ITEM__KIND_READY;
+	item.ready = &ready;
+	return pack(&item);
+}
+
+struct frame *encode_token_expiring(int64_t token_expires_ms)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__TokenExpiring expiring = MARTLET__V1__TOKEN_EXPIRING__INIT;
+
+	expiring.token_expires_ms = token_expires_ms;
+	item.kind_case = MARTLET__V1__ITEM__KIND_TOKEN_EXPIRING;
+	item.token_expiring = &expiring;
+	return pack(&item);
+}
+
+struct frame *encode_draining(uint32_t reconnect_after_ms)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__Draining draining = MARTLET__V1__DRAINING__INIT;
+
+	draining.reconnect_after_ms = reconnect_after_ms;
+	item.kind_case = MARTLET__V1__ITEM__KIND_DRAINING;
+	item.draining = &draining;
+	return pack(&item);
+}
+
+static struct frame *pack_reply(Martlet__V1__Reply *reply, uint32_t request_id)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+
+	reply->request_id = request_id;
+	item.kind_case = MARTLET__V1__ITEM__KIND_REPLY;
+	item.reply = reply;
+	return pack(&item);
+}
+
+struct frame *encode_error(uint32_t request_id, const struct outcome *outcome)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__Error error = MARTLET__V1__ERROR__INIT;
+
+	error.code = (Martlet__V1__Code)outcome->code;
+	error.message = BORROW_TEXT(outcome->text);
+	error.retry_after_ms = outcome->retry_after_ms;
+	error.field = BORROW_TEXT(outcome->field);
+	reply.result_case = MARTLET__V1__REPLY__RESULT_ERROR;
+	reply.error = &error;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_pong(uint32_t request_id, int64_t time_ms)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__Pong pong = MARTLET__V1__PONG__INIT;
+
+	pong.time_ms = time_ms;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_PONG;
+	reply.pong = &pong;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_token_refreshed(uint32_t request_id, int64_t token_expires_ms)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__RefreshTokenResult result = MARTLET__V1__REFRESH_TOKEN_RESULT__INIT;
+
+	result.token_expires_ms = token_expires_ms;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_REFRESH_TOKEN;
+	reply.refresh_token = &result;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_sent(uint32_t request_id, uint64_t seq, int64_t time_ms, bool is_duplicate)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__SendMessageResult result = MARTLET__V1__SEND_MESSAGE_RESULT__INIT;
+
+	result.seq = seq;
+	result.time_ms = time_ms;
+	result.duplicate = is_duplicate;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_SEND_MESSAGE;
+	reply.send_message = &result;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_history(uint32_t request_id, const struct event *events, size_t count,
+                             bool has_more)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__GetHistoryResult result = MARTLET__V1__GET_HISTORY_RESULT__INIT;
+	struct wire_event *wires = memory_new_array(count, sizeof(*wires));
+	Martlet__V1__ConversationEvent **pointers = memory_new_array(count, sizeof(*pointers));
+	struct frame *frame;
+
+	for (size_t i = 0; i < count; i++) {
+		fill_event(&wires[i], &events[i]);
+		pointers[i] = &wires[i].event;
+	}
+	result.n_events = count;
+	result.events = pointers;
+	result.has_more = has_more;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_GET_HISTORY;
+	reply.get_history = &result;
+	frame = pack_reply(&reply, request_id);
+	free(pointers);
+	free(wires);
+	return frame;
+}
+
+struct frame *encode_list(uint32_t request_id, const struct membership *memberships, size_t count,
+                          const char *next_page)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__ListConversationsResult result = MARTLET__V1__LIST_CONVERSATIONS_RESULT__INIT;
+	struct wire_conversation *wires = memory_new_array(count, sizeof(*wires));
+	Martlet__V1__Conversation **pointers = memory_new_array(count, sizeof(*pointers));
+	struct frame *frame;
+
+	for (size_t i = 0; i < count; i++) {
+		fill_conversation(&wires[i], &memberships[i]);
+		pointers[i] = &wires[i].conversation;
+	}
+	result.n_conversations = count;
+	result.conversations = pointers;
+	result.next_page = BORROW_TEXT(next_page);
+	reply.result_case = MARTLET__V1__REPLY__RESULT_LIST_CONVERSATIONS;
+	reply.list_conversations = &result;
+	frame = pack_reply(&reply, request_id);
+	free(pointers);
+	free(wires);
+	return frame;
+}
+
+struct frame *encode_direct_opened(uint32_t request_id, const struct membership *membership,
+                                   bool is_created)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__OpenDirectResult result = MARTLET__V1__OPEN_DIRECT_RESULT__INIT;
+	struct wire_conversation wire;
+
+	fill_conversation(&wire, membership);
+	result.conversation = &wire.conversation;
+	result.created = is_created;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_OPEN_DIRECT;
+	reply.open_direct = &result;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_group_created(uint32_t request_id, const struct membership *membership,
+                                   bool is_created)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__CreateGroupResult result = MARTLET__V1__CREATE_GROUP_RESULT__INIT;
+	struct wire_conversation wire;
+
+	fill_conversation(&wire, membership);
+	result.conversation = &wire.conversation;
+	result.created = is_created;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_CREATE_GROUP;
+	reply.create_group = &result;
+	return pack_reply(&reply, request_id);
+}
+
+static bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
+{
+	Martlet__Bus__V1__Envelope envelope = MARTLET__BUS__V1__ENVELOPE__INIT;
+	uint8_t *bytes;
+
+	envelope.n_entries = 1;
+	envelope.entries = &entry;
+	buffer_clear(buffer);
+	bytes = buffer_extend(buffer, martlet__bus__v1__envelope__get_packed_size(&envelope));
+	if (!bytes)
+		return false;
+	martlet__bus__v1__envelope__pack(&envelope, bytes);
+	return true;
+}
+
+bool encode_event_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t seq,
+                        const struct frame *frame)
+{
+	Martlet__Bus__V1__Entry entry = MARTLET__BUS__V1__ENTRY__INIT;
+	Martlet__Bus__V1__EventEntry event = MARTLET__BUS__V1__EVENT_ENTRY__INIT;
+
+	event.conversation_id.data = BORROW_BYTES(conversation->bytes);
+	event.conversation_id.len = sizeof(conversation->bytes);
+	event.seq = seq;
+	event.frame.data = BORROW_BYTES(frame->bytes);
+	event.frame.len = frame->size;
+	entry.kind_case = MARTLET__BUS__V1__ENTRY__KIND_EVENT;
+	entry.event = &event;
+	return pack_entry(buffer, &entry);
+}
+
+bool encode_membership_entry(struct buffer *buffer, const struct user_id *user,
+                             const struct uuid *conversation)
+{
+	Martlet__Bus__V1__Entry entry = MARTLET__BUS__V1__ENTRY__INIT;
+	Martlet__Bus__V1__MembershipEntry membership = MARTLET__BUS__V1__MEMBERSHIP_ENTRY__INIT;
+
+	membership.user = BORROW_TEXT(user->text);
+	membership.conversation_id.data = BORROW_BYTES(conversation->bytes);
+	membership.conversation_id.len = sizeof(conversation->bytes);
+	entry.kind_case = MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP;
+	entry.membership = &membership;
+	return pack_entry(buffer, &entry);
+}

@@ -4,8 +4,8 @@
  * form, run, and answered exactly once.
  *
  * Owns:     a command's memory from its bytes to its answer.
- * Lifetime: dispatcher_create to dispatcher_destroy; sessions with commands on their way outlive them by
- *           reference.
+ * Lifetime: dispatcher_create; dispatcher_destroy after the store is closed, which has then answered
+ *           everything. A session with commands on their way stays by its reference.
  * Threads:  the worker's one thread; no call here blocks.
  * Fails:    towards the client only: by an Error in the reply, or by closing the session where the
  *           bytes are no command at all (4000).
@@ -13,11 +13,33 @@
 #ifndef MARTLET_COMMANDS_DISPATCH_H
 #define MARTLET_COMMANDS_DISPATCH_H
 
+#include "protocol/encode.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
+struct announce;
 struct dispatcher;
+struct resume;
 struct session;
+struct store;
+struct token_keys;
+
+struct dispatcher_options {
+	const char *server; /* name and version, for Welcome */
+	const char *node;
+	struct protocol_limits limits;
+	uint32_t history_bytes; /* of one page */
+	uint32_t heartbeat_ms;
+	uint32_t token_warning_ms;
+	int64_t (*clock_ms)(void); /* since 1970 */
+};
+
+/* Everything is borrowed for its life. */
+struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
+                                     const struct token_keys *keys, struct store *store,
+                                     struct announce *announce, struct resume *resume);
+void dispatcher_destroy(struct dispatcher *dispatcher);
 
 /* One whole message of a session's client. The bytes are borrowed. */
 void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,

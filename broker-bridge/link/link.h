@@ -7,6 +7,8 @@
  * The connection comes back by itself with backoff; then all subscriptions are made again, and
  * `on_up` is called when they stand. While it is away, publishes are dropped and counted.
  *
+ * mosquitto_lib_init is the program's to call, before the first link.
+ *
  * Owns:     the connection, its socket's watcher and timers, the envelopes of this turn.
  * Lifetime: link_create; link_close disconnects cleanly, calls on_closed and frees.
  * Threads:  the worker's one thread; no call here blocks (give an address, not a host name: libmosquitto
@@ -33,6 +35,7 @@ struct link_options {
 	const char *node;     /* this node's name; its client id and its node topic */
 	uint32_t shards;
 	uint32_t publish_bytes;   /* the largest envelope; a fuller shard is published in parts */
+	uint32_t linger_ms;       /* a shard without holds stays subscribed */
 	uint32_t publish_pending; /* publishes without their PUBACK; beyond it they are dropped and counted */
 };
 

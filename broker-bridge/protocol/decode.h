@@ -17,7 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A client's command; NULL if the bytes are no ClientFrame. Its strings are UTF-8 without a zero inside. */
+/* A client's command; NULL if the bytes are no ClientFrame. Its strings end at their
+ * first zero and may be malformed UTF-8: whoever passes one on checks it (model/text.h). */
 Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes, size_t size);
 
 /* What another node tells; NULL if the bytes are no Envelope. */

@@ -39,14 +39,18 @@ missing() {
 }
 
 keep_services_down() {
-	[ ! -e $POLICY ] || mv $POLICY $ASIDE
+	services_kept_down=yes
+	# What a killed start left aside is the true one.
+	[ -e $ASIDE ] || [ ! -e $POLICY ] || mv $POLICY $ASIDE
 	printf '#!/bin/sh\nexit 101\n' >$POLICY
 	chmod 755 $POLICY
 	mkdir -p "${CLUSTER_CONF%/*}"
 	echo 'create_main_cluster = false' >$CLUSTER_CONF
 }
 
-let_services_be() {
+clean_up() {
+	rm -rf "$scratch"
+	[ "$services_kept_down" = yes ] || return 0
 	rm -f $POLICY $CLUSTER_CONF
 	[ ! -e $ASIDE ] || mv $ASIDE $POLICY
 	rmdir --ignore-fail-on-non-empty "${CLUSTER_CONF%/*}" 2>/dev/null || true
@@ -59,7 +63,6 @@ install_packages() {
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq >"$scratch/log" 2>&1 ||
 		echo "martlet: apt-get update failed; trying with the package lists that are here" >&2
-	trap let_services_be EXIT
 	keep_services_down
 	apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" \
 		</dev/null >"$scratch/log" 2>&1 || {
@@ -71,20 +74,21 @@ install_packages() {
 	fi
 }
 
+services_kept_down=no
 scratch=$(mktemp -d)
+trap clean_up EXIT
+
 case ${1:-} in
 run | test) ;;
 --as-root)
 	shift
 	install_packages "$@"
-	rm -rf "$scratch"
 	exit
 	;;
 *) fail "usage: install.sh run|test" ;;
 esac
 
 packages=$(missing "$1")
-rm -rf "$scratch"
 [ -n "$packages" ] || exit 0
 command -v apt-get >/dev/null ||
 	fail "install these first, this system has no apt-get: ${packages//$'\n'/ }"
@@ -96,4 +100,4 @@ if [ "$(id -u)" != 0 ]; then
 	as_root=sudo
 fi
 # shellcheck disable=SC2086
-exec $as_root "$PWD/install.sh" --as-root $packages
+$as_root "$PWD/install.sh" --as-root $packages

@@ -1,0 +1,131 @@
+#include "commands/dispatch.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "commands/command.h"
+
+#include <stdlib.h>
+
+struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
+                                     const struct token_keys *keys, struct store *store,
+                                     struct announce *announce, struct resume *resume)
+{
+	struct dispatcher *dispatcher = memory_new(sizeof(*dispatcher));
+
+	dispatcher->options = *options;
+	dispatcher->keys = keys;
+	dispatcher->store = store;
+	dispatcher->announce = announce;
+	dispatcher->resume = resume;
+	return dispatcher;
+}
+
+void dispatcher_destroy(struct dispatcher *dispatcher)
+{
+	free(dispatcher);
+}
+
+void command_end(struct command *command)
+{
+	struct session *session = command->session;
+
+	arena_destroy(command->arena);
+	free(command);
+	session_command_answered(session, NULL);
+}
+
+void command_reply(struct command *command, struct frame *frame)
+{
+	if (command->request_id)
+		session_push(command->session, frame);
+	frame_unref(frame);
+	command_end(command);
+}
+
+void command_refuse(struct command *command, struct outcome outcome)
+{
+	const struct command_row *row = command_find(command->frame->command_case);
+
+	log_limited(LOG_INFO, "command refused", log_text("command", row ? row->name : "unknown"),
+	            log_number("session", (int64_t)session_id(command->session)),
+	            log_text("user", command->user.text), log_number("code", outcome.code),
+	            log_text("field", outcome.field), log_text("reason", outcome.text));
+	command_reply(command, encode_error(command->request_id, &outcome));
+}
+
+struct outcome check_uuid(const char *field, const char *text, struct uuid *ret_uuid)
+{
+	if (uuid_from_text(text, ret_uuid) && !uuid_is_nil(ret_uuid))
+		return outcome_ok();
+	return outcome_invalid(field, "is not a UUID; give one like "
+	                              "01890a5d-ac96-774b-bcce-b302099a8057");
+}
+
+struct outcome check_user(const char *field, const char *text, struct user_id *ret_user)
+{
+	if (user_id_from_text(text, ret_user))
+		return outcome_ok();
+	return outcome_invalid(field, "is not a user's id; it has 1 to %d of A-Z a-z 0-9 . _ ~ @ -",
+	                       LIMIT_USER_BYTES);
+}
+
+struct outcome check_page_size(uint32_t asked, uint32_t most, uint32_t *ret_size)
+{
+	*ret_size = asked ? asked : most;
+	if (asked <= most)
+		return outcome_ok();
+	return outcome_invalid("limit", "is %u; it is at most %u", asked, most);
+}
+
+static struct command *command_create(struct dispatcher *dispatcher, struct session *session,
+                                      struct arena *arena, const Martlet__V1__ClientFrame *frame)
+{
+	struct command *command = memory_new(sizeof(*command));
+
+	command->dispatcher = dispatcher;
+	command->arena = arena;
+	command->frame = frame;
+	command->request_id = frame->request_id;
+	command->session = session;
+	command->user = *session_user(session);
+	session_command_begun(session);
+	return command;
+}
+
+static void run(struct command *command)
+{
+	Martlet__V1__ClientFrame__CommandCase kind = command->frame->command_case;
+	const struct command_row *row = command_find(kind);
+	bool is_hello = kind == MARTLET__V1__CLIENT_FRAME__COMMAND_HELLO;
+
+	if (session_state(command->session) == SESSION_AWAITING_HELLO && !is_hello) {
+		session_close(command->session, CLOSE_PROTOCOL_ERROR, "the first command must be Hello");
+		command_end(command);
+	} else if (session_state(command->session) != SESSION_AWAITING_HELLO && is_hello) {
+		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION,
+		                                       "Hello comes once, at the beginning"));
+	} else if (!row) {
+		command_refuse(command, outcome_refuse(OUTCOME_UNIMPLEMENTED,
+		                                       "this server does not know the command"));
+	} else {
+		row->run(command);
+	}
+}
+
+void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,
+                            const uint8_t *bytes, size_t size)
+{
+	struct arena *arena;
+	const Martlet__V1__ClientFrame *frame;
+
+	if (!session_is_open(session))
+		return;
+	arena = arena_create(LIMIT_COMMAND_ARENA_BYTES);
+	frame = decode_client_frame(arena, bytes, size);
+	if (frame) {
+		run(command_create(dispatcher, session, arena, frame));
+		return;
+	}
+	session_close(session, CLOSE_PROTOCOL_ERROR, "the message is not a martlet.v1.ClientFrame");
+	arena_destroy(arena);
+}

@@ -1,0 +1,45 @@
+/* private - what the rooms of the store show each other and nobody else. */
+#ifndef MARTLET_STORE_PRIVATE_H
+#define MARTLET_STORE_PRIVATE_H
+
+#include "store/connection.h"
+#include "store/store.h"
+
+struct appends;
+
+struct store {
+	struct connection *writer;
+	struct connection *reader;
+	struct appends *appends;
+
+	uint32_t open_connections;
+	void (*on_closed)(void *context);
+	void *closed_context;
+};
+
+/* The statements of the writing and of the reading connection, by index. */
+enum writer_statement { STATEMENT_APPEND, STATEMENT_OPEN_DIRECT, STATEMENT_CREATE_GROUP, WRITER_STATEMENTS };
+
+enum reader_statement {
+	STATEMENT_FOLLOWS,
+	STATEMENT_MEMBERSHIPS,
+	STATEMENT_LIST,
+	STATEMENT_HISTORY_BEFORE,
+	STATEMENT_HISTORY_AFTER,
+	STATEMENT_LOG,
+	STATEMENT_HEADS,
+	STATEMENT_MEMBERSHIP_VERSIONS,
+	READER_STATEMENTS,
+};
+
+extern const struct statement writer_statements[WRITER_STATEMENTS];
+extern const struct statement reader_statements[READER_STATEMENTS];
+
+/* append.c */
+struct appends *appends_create(struct store *store, const struct store_options *options);
+void appends_flush(struct appends *appends);
+/* Answers what waits with UNAVAILABLE. What is on its way is answered when the connection closes. */
+void appends_stop(struct appends *appends);
+void appends_destroy(struct appends *appends);
+
+#endif

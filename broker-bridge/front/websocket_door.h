@@ -8,7 +8,7 @@
  * message.
  *
  * Owns:     listeners, the libwebsockets context, one `struct connection` a socket, the ping timer.
- * Lifetime: create; stop_listening when draining; close calls on_closed and frees.
+ * Lifetime: create; stop_listening when draining; close calls on_closed; free at the end of the loop.
  * Threads:  the worker's one thread.
  * Fails:    at creation by the outcome (an address in use, a bad certificate); later only by closing
  *           connections.
@@ -55,9 +55,12 @@ struct websocket_door *websocket_door_create(const struct websocket_door_options
 /* No new connections; those that stand go on. */
 void websocket_door_stop_listening(struct websocket_door *door);
 
-/* Drops what connections are left, calls on_closed exactly once from the loop, and frees. */
+/* Drops what connections are left, and calls on_closed exactly once from the loop. */
 void websocket_door_close(struct websocket_door *door, void (*on_closed)(void *context),
                           void *context);
+
+/* Frees it, after it is closed and the loop has run out of handles: libwebsockets asks for that order. */
+void websocket_door_free(struct websocket_door *door);
 
 /* The end of a loop turn: writes what waits for each session that was woken. */
 void websocket_door_flush(struct websocket_door *door);

@@ -1,0 +1,268 @@
+#include "auth/token.h"
+
+#include "auth/keys.h"
+#include "base/memory.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct token_keys {
+	struct key *keys;
+	size_t count;
+	char *issuer; /* NULL: any */
+	char *audience;
+	int64_t leeway_ms;
+};
+
+static char *copy_unless_empty(const char *text)
+{
+	return text && *text ? memory_copy_text(text) : NULL;
+}
+
+struct token_keys *token_keys_load(const struct token_options *options, struct outcome *ret_outcome)
+{
+	struct token_keys *keys = memory_new(sizeof(*keys));
+
+	keys->keys = keys_read(options->keys_folder, &keys->count, ret_outcome);
+	if (!keys->keys) {
+		free(keys);
+		return NULL;
+	}
+	keys->issuer = copy_unless_empty(options->issuer);
+	keys->audience = copy_unless_empty(options->audience);
+	keys->leeway_ms = options->leeway_ms;
+	return keys;
+}
+
+void token_keys_destroy(struct token_keys *keys)
+{
+	if (!keys)
+		return;
+	keys_free(keys->keys, keys->count);
+	free(keys->issuer);
+	free(keys->audience);
+	free(keys);
+}
+
+/* The compact form of RFC 7515: three parts of base64url without padding. The library is more patient. */
+static bool is_compact(const char *token)
+{
+	size_t size = strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+	int dots = 0;
+
+	for (size_t i = 0; i < size; i++)
+		dots += token[i] == '.';
+	return size <= LIMIT_TOKEN_BYTES && token[size] == '\0' && dots == 2 && token[0] != '.' &&
+	       !strstr(token, "..") && token[size - 1] != '.';
+}
+
+static const struct key *find_key(const struct token_keys *keys, const char *id)
+{
+	for (size_t i = 0; id && i < keys->count; i++) {
+		if (strcmp(keys->keys[i].id, id) == 0)
+			return &keys->keys[i];
+	}
+	return !id && keys->count == 1 ? &keys->keys[0] : NULL;
+}
+
+/* A text of the header, or NULL. Owned by the header. */
+static const char *header_text(cjose_header_t *header, const char *name)
+{
+	cjose_err error;
+
+	return cjose_header_get(header, name, &error);
+}
+
+/* The header decides which key is tried, and nothing else. */
+static const struct key *judge_header(const struct token_keys *keys, cjose_jws_t *jws,
+                                      const char **ret_reason)
+{
+	cjose_header_t *header = cjose_jws_get_protected(jws);
+	const char *algorithm = header_text(header, CJOSE_HDR_ALG);
+	const struct key *key = find_key(keys, header_text(header, CJOSE_HDR_KID));
+	cjose_err error;
+	char *critical = cjose_header_get_raw(header, "crit", &error);
+
+	*ret_reason = "the token's kid names no key of this server";
+	if (critical) {
+		*ret_reason = "the token's header has crit, which is not supported";
+		cjose_get_dealloc()(critical);
+		return NULL;
+	}
+	if (key && (!algorithm || strcmp(algorithm, key->algorithm) != 0)) {
+		*ret_reason = "the token's alg is not its key's";
+		return NULL;
+	}
+	return key;
+}
+
+/* Seconds since 1970, an integer or not (RFC 7519, section 2), as milliseconds. */
+static bool get_time_ms(const json_t *claims, const char *name, int64_t *ret_ms)
+{
+	const json_t *value = json_object_get(claims, name);
+	double seconds = json_number_value(value);
+
+	if (!json_is_number(value) || !(seconds >= 0 && seconds < 9e12))
+		return false;
+	*ret_ms = (int64_t)(seconds * 1000);
+	return true;
+}
+
+static bool is_text(const json_t *value, const char *text)
+{
+	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+/* `aud` is a text or a list of texts (RFC 7519, section 4.1.3). */
+static bool has_audience(const json_t *claims, const char *audience)
+{
+	const json_t *value = json_object_get(claims, "aud");
+
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (is_text(json_array_get(value, i), audience))
+			return true;
+	}
+	return is_text(value, audience);
+}
+
+static const char *find_fault(const struct token_keys *keys, const json_t *claims, int64_t now_ms,
+                              struct token_claims *ret_claims)
+{
+	const json_t *not_before = json_object_get(claims, "nbf");
+	int64_t not_before_ms = 0;
+
+	if (!user_id_from_text(json_string_value(json_object_get(claims, "sub")), &ret_claims->user))
+		return "the token's sub is not 1 to 64 of A-Z a-z 0-9 . _ ~ @ -";
+	if (!get_time_ms(claims, "exp", &ret_claims->expires_ms))
+		return "the token's exp is no time in seconds since 1970";
+	if (not_before && !get_time_ms(claims, "nbf", &not_before_ms))
+		return "the token's nbf is no time in seconds since 1970";
+	if (not_before_ms > now_ms + keys->leeway_ms)
+		return "the token is not valid yet";
+	if (keys->issuer && !is_text(json_object_get(claims, "iss"), keys->issuer))
+		return "the token's iss is not the one expected here";
+	if (keys->audience && !has_audience(claims, keys->audience))
+		return "the token's aud is not the one expected here";
+	return NULL;
+}
+
+static enum token_status judge_claims(const struct token_keys *keys, const json_t *claims,
+                                      int64_t now_ms, struct token_claims *ret_claims,
+                                      const char **ret_reason)
+{
+	*ret_reason = json_is_object(claims) ? find_fault(keys, claims, now_ms, ret_claims)
+	                                     : "the token's claims are no JSON object";
+	if (*ret_reason)
+		return TOKEN_BAD;
+	if (ret_claims->expires_ms + keys->leeway_ms <= now_ms) {
+		*ret_reason = "the token has expired";
+		return TOKEN_EXPIRED;
+	}
+	return TOKEN_OK;
+}
+
+static json_t *verified_claims(const struct token_keys *keys, cjose_jws_t *jws,
+                               const char **ret_reason)
+{
+	const struct key *key = judge_header(keys, jws, ret_reason);
+	uint8_t *bytes;
+	size_t size;
+	cjose_err error;
+
+	if (!key)
+		return NULL;
+	*ret_reason = "the token's signature is not its key's";
+	if (!cjose_jws_verify(jws, key->jwk, &error) ||
+	    !cjose_jws_get_plaintext(jws, &bytes, &size, &error))
+		return NULL;
+	*ret_reason = "the token's claims are no JSON object";
+	return json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, NULL);
+}
+
+enum token_status token_verify(const struct token_keys *keys, const char *token, int64_t now_ms,
+                               struct token_claims *ret_claims, const char **ret_reason)
+{
+	enum token_status status = TOKEN_BAD;
+	cjose_err error;
+	cjose_jws_t *jws;
+	json_t *claims;
+
+	*ret_reason = "the token is no JWT in its compact form";
+	if (!is_compact(token))
+		return TOKEN_BAD;
+	jws = cjose_jws_import(token, strlen(token), &error);
+	if (!jws)
+		return TOKEN_BAD;
+	claims = verified_claims(keys, jws, ret_reason);
+	if (claims)
+		status = judge_claims(keys, claims, now_ms, ret_claims, ret_reason);
+	json_decref(claims);
+	cjose_jws_release(jws);
+	return status;
+}
+
+/* Issuing. */
+
+static const struct key *find_signing_key(const struct token_keys *keys, const char *id)
+{
+	for (size_t i = 0; i < keys->count; i++) {
+		if (keys->keys[i].can_sign && (!id || strcmp(keys->keys[i].id, id) == 0))
+			return &keys->keys[i];
+	}
+	return NULL;
+}
+
+static char *make_payload(const struct token_keys *keys, const struct token_claims *claims,
+                          int64_t now_ms)
+{
+	json_t *payload = json_pack("{s:s, s:I, s:I, s:s*, s:s*}", "sub", claims->user.text, "iat",
+	                            (json_int_t)(now_ms / 1000), "exp",
+	                            (json_int_t)(claims->expires_ms / 1000), "iss", keys->issuer,
+	                            "aud", keys->audience);
+	char *text = json_dumps(payload, JSON_COMPACT);
+
+	json_decref(payload);
+	return text;
+}
+
+static char *sign(const struct key *key, const char *payload)
+{
+	cjose_err error;
+	cjose_header_t *header = cjose_header_new(&error);
+	char *token = NULL;
+	cjose_jws_t *jws = NULL;
+	const char *text;
+
+	if (header && cjose_header_set(header, CJOSE_HDR_ALG, key->algorithm, &error) &&
+	    cjose_header_set(header, CJOSE_HDR_KID, key->id, &error))
+		jws = cjose_jws_sign(key->jwk, header, (const uint8_t *)payload, strlen(payload),
+		                     &error);
+	if (jws && cjose_jws_export(jws, &text, &error))
+		token = memory_copy_text(text);
+	cjose_jws_release(jws);
+	cjose_header_release(header);
+	return token;
+}
+
+char *token_issue(const struct token_keys *keys, const char *kid, const struct token_claims *claims,
+                  int64_t now_ms, struct outcome *ret_outcome)
+{
+	const struct key *key = find_signing_key(keys, kid);
+	char *payload;
+	char *token;
+
+	*ret_outcome = outcome_ok();
+	if (!key) {
+		*ret_outcome = outcome_refuse(OUTCOME_NOT_FOUND, "no key%s%s can sign; a .secret or a private "
+		                                                 ".pem can",
+		                              kid ? " named " : "", kid ? kid : "");
+		return NULL;
+	}
+	payload = make_payload(keys, claims, now_ms);
+	token = sign(key, payload);
+	free(payload);
+	if (!token)
+		*ret_outcome = outcome_refuse(OUTCOME_INTERNAL, "the key %s could not sign", key->id);
+	return token;
+}

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define FILE_BYTES (4u * 1024 * 1024)
+#define NAME_BYTES 512
 #define PATH_BYTES 4096
 
 /* Any number that nobody else uses. */
@@ -127,8 +128,8 @@ static struct outcome migrate_file(struct run *run, const char *file, bool is_fu
 	bool is_same;
 
 	buffer_init(&sql, FILE_BYTES);
-	snprintf(path, sizeof(path), "%s/%s", run->folder, file);
-	if (!read_file(path, &sql)) {
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", run->folder, file) >= sizeof(path) ||
+	    !read_file(path, &sql)) {
 		buffer_done(&sql);
 		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
 	}
@@ -154,7 +155,7 @@ static int is_sql(const struct dirent *entry)
 static struct outcome migrate_folder(struct run *run, const char *subfolder)
 {
 	char path[PATH_BYTES];
-	char file[PATH_BYTES];
+	char file[NAME_BYTES];
 	struct dirent **entries;
 	struct outcome outcome = outcome_ok();
 	int count;

@@ -1,0 +1,533 @@
+#include "app/worker.h"
+
+#include "app/config.h"
+#include "auth/token.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "base/timer.h"
+#include "base/version.h"
+#include "commands/dispatch.h"
+#include "flow/announce.h"
+#include "flow/deliver.h"
+#include "flow/resume.h"
+#include "flow/sweep.h"
+#include "front/http_door.h"
+#include "front/websocket_door.h"
+#include "hub/hub.h"
+#include "link/link.h"
+#include "protocol/encode.h"
+#include "store/store.h"
+
+#include <mosquitto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define RECONNECT_SPREAD_MS 2000 /* over which those who are sent away come back */
+#define SIGN_IN_MS (INT64_C(12) * 60 * 60 * 1000)
+#define PASSWORD_BYTES 256
+
+struct worker {
+	const struct config *config;
+	char node[64];
+	char password[PASSWORD_BYTES];
+	struct session_options session_options;
+
+	uv_loop_t loop;
+	uv_check_t check;     /* after the sockets of a turn */
+	uv_prepare_t prepare; /* after its timers */
+	uv_timer_t timer;
+	uv_timer_t drain_timer;
+	uv_signal_t signals[2];
+	struct timers timers;
+
+	struct token_keys *keys;
+	struct store *store;
+	struct link *link;
+	struct resume *resume;
+	struct hub *hub;
+	struct sweep *sweep;
+	struct announce *announce;
+	struct dispatcher *dispatcher;
+	struct websocket_door *websocket_door;
+	struct http_door *http_door;
+
+	bool is_draining;
+	bool is_ending;
+	uint32_t open_rooms;
+};
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What the rooms need of each other. */
+
+static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t size)
+{
+	struct worker *worker = context;
+
+	(void)shard;
+	deliver_envelope(worker->hub, worker->resume, bytes, size);
+}
+
+static void on_up(void *context)
+{
+	struct worker *worker = context;
+
+	sweep_now(worker->sweep);
+}
+
+static void on_down(void *context)
+{
+	(void)context;
+}
+
+static void on_hole(void *context, const struct uuid *conversation)
+{
+	struct worker *worker = context;
+
+	sweep_hole(worker->sweep, conversation);
+}
+
+/* The hub gives all its needs one context, and most are met by resume. */
+static void on_user_live(void *context, const struct user_id *user)
+{
+	resume_on_user_live(((struct worker *)context)->resume, user);
+}
+
+static void on_user_idle(void *context, const struct user_id *user)
+{
+	resume_on_user_idle(((struct worker *)context)->resume, user);
+}
+
+static void on_conversation_live(void *context, const struct uuid *conversation)
+{
+	resume_on_conversation_live(((struct worker *)context)->resume, conversation);
+}
+
+static void on_conversation_idle(void *context, const struct uuid *conversation)
+{
+	resume_on_conversation_idle(((struct worker *)context)->resume, conversation);
+}
+
+static void on_lag(void *context, struct session *session)
+{
+	resume_on_lag(((struct worker *)context)->resume, session);
+}
+
+static void on_session_gone(void *context, struct session *session)
+{
+	resume_on_session_gone(((struct worker *)context)->resume, session);
+}
+
+static bool is_ready(void *context, char *ret_reason, size_t size)
+{
+	const struct worker *worker = context;
+	const char *reason = worker->is_draining                 ? "draining"
+	                     : !store_is_ready(worker->store)    ? "PostgreSQL is away"
+	                     : !link_is_up(worker->link)         ? "Mosquitto is away"
+	                                                         : NULL;
+
+	snprintf(ret_reason, size, "%s", reason ? reason : "");
+	return !reason;
+}
+
+static char *sign_in(void *context, const char *user, int64_t *ret_expires_ms,
+                     struct outcome *ret_outcome)
+{
+	const struct worker *worker = context;
+	struct token_claims claims = {.expires_ms = clock_ms() + SIGN_IN_MS};
+
+	if (!user_id_from_text(user, &claims.user)) {
+		*ret_outcome = outcome_invalid("user", "a user's id has 1 to 64 of A-Z a-z 0-9 . _ ~ @ -");
+		return NULL;
+	}
+	*ret_expires_ms = claims.expires_ms;
+	return token_issue(worker->keys, NULL, &claims, clock_ms(), ret_outcome);
+}
+
+/* The loop. */
+
+static void set_timer(struct worker *worker);
+static void end(struct worker *worker);
+
+static void turn(struct worker *worker)
+{
+	timers_turn(&worker->timers, uv_now(&worker->loop));
+	if (worker->is_ending)
+		return;
+	store_flush(worker->store);
+	link_flush(worker->link);
+	websocket_door_flush(worker->websocket_door);
+	set_timer(worker);
+	if (worker->is_draining && !websocket_door_connections(worker->websocket_door))
+		end(worker);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	/* The end of the turn does what is due. */
+	(void)timer;
+}
+
+static void set_timer(struct worker *worker)
+{
+	uint64_t next_ms = timers_next(&worker->timers);
+	uint64_t now_ms = uv_now(&worker->loop);
+
+	if (next_ms == UINT64_MAX)
+		uv_timer_stop(&worker->timer);
+	else
+		uv_timer_start(&worker->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static void on_check(uv_check_t *check)
+{
+	turn(check->data);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	turn(prepare->data);
+}
+
+/* Ending. */
+
+static void on_room_closed(void *context);
+
+static void end(struct worker *worker)
+{
+	if (worker->is_ending)
+		return;
+	worker->is_ending = true;
+	sweep_stop(worker->sweep);
+	worker->open_rooms = 4;
+	websocket_door_close(worker->websocket_door, on_room_closed, worker);
+	http_door_close(worker->http_door, on_room_closed, worker);
+	store_close(worker->store, on_room_closed, worker);
+	link_close(worker->link, on_room_closed, worker);
+}
+
+static void on_room_closed(void *context)
+{
+	struct worker *worker = context;
+
+	if (--worker->open_rooms)
+		return;
+	uv_close((uv_handle_t *)&worker->check, NULL);
+	uv_close((uv_handle_t *)&worker->prepare, NULL);
+	uv_close((uv_handle_t *)&worker->timer, NULL);
+	uv_close((uv_handle_t *)&worker->drain_timer, NULL);
+	for (size_t i = 0; i < sizeof(worker->signals) / sizeof(worker->signals[0]); i++)
+		uv_close((uv_handle_t *)&worker->signals[i], NULL);
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+	end(timer->data);
+}
+
+static void send_away(void *context, struct session *session)
+{
+	struct frame *frame = encode_draining(random_number() % RECONNECT_SPREAD_MS);
+
+	(void)context;
+	session_push(session, frame);
+	frame_unref(frame);
+	session_close(session, CLOSE_DRAINING, "this server is going away, reconnect");
+}
+
+static void drain(struct worker *worker)
+{
+	if (worker->is_draining)
+		return;
+	log_info("draining", log_number("connections", (int64_t)websocket_door_connections(
+								 worker->websocket_door)));
+	worker->is_draining = true;
+	websocket_door_stop_listening(worker->websocket_door);
+	http_door_stop_listening(worker->http_door);
+	hub_each_session(worker->hub, send_away, NULL);
+	uv_timer_start(&worker->drain_timer, on_drain_over, worker->config->node.drain_ms, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	(void)number;
+	drain(handle->data);
+}
+
+/* Beginning. */
+
+static void read_password(struct worker *worker)
+{
+	const char *path = worker->config->mosquitto.password_file;
+	FILE *file = *path ? fopen(path, "re") : NULL;
+
+	if (!file)
+		return;
+	if (!fgets(worker->password, sizeof(worker->password), file))
+		worker->password[0] = '\0';
+	worker->password[strcspn(worker->password, "\r\n")] = '\0';
+	fclose(file);
+}
+
+static const char *unless_empty(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+static void create_neighbours(struct worker *worker)
+{
+	const struct config *config = worker->config;
+
+	worker->store = store_create(&(struct store_options){
+		.loop = &worker->loop,
+		.connection = config->database.connection,
+		.wait_ms = config->database.wait_ms,
+		.append_batch = config->limits.append_batch,
+		.append_pending = LIMIT_APPEND_PENDING,
+		.query_pending = LIMIT_QUERY_PENDING,
+	});
+	worker->link = link_create(
+		&(struct link_options){
+			.loop = &worker->loop,
+			.host = config->mosquitto.host,
+			.port = (uint16_t)config->mosquitto.port,
+			.user = unless_empty(config->mosquitto.user),
+			.password = unless_empty(worker->password),
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.publish_bytes = LIMIT_PUBLISH_BYTES,
+			.publish_pending = LIMIT_PUBLISH_PENDING,
+			.linger_ms = LIMIT_LINGER_MS,
+		},
+		&(struct link_needs){worker, on_bus, on_up, on_down});
+}
+
+static void create_hub(struct worker *worker)
+{
+	const struct config *config = worker->config;
+	const struct hub_needs needs = {
+		.context = worker,
+		.on_user_live = on_user_live,
+		.on_user_idle = on_user_idle,
+		.on_conversation_live = on_conversation_live,
+		.on_conversation_idle = on_conversation_idle,
+		.on_hole = on_hole,
+		.on_lag = on_lag,
+		.on_session_gone = on_session_gone,
+	};
+
+	worker->resume = resume_create(
+		&(struct resume_options){
+			.shards = config->mosquitto.shards,
+			.resume_events = config->limits.resume_events,
+			.list_conversations = config->limits.list_conversations,
+			.user_conversations = LIMIT_USER_CONVERSATIONS,
+			.deadline_ms = LIMIT_CATCH_UP_MS,
+		},
+		worker->store, link_interest(worker->link), &worker->timers);
+	worker->hub = hub_create(
+		&(struct hub_options){
+			.sessions_of_user = config->websocket.sessions_of_user,
+			.tail_events = LIMIT_TAIL_EVENTS,
+			.tail_bytes = LIMIT_TAIL_BYTES,
+			.held_events = LIMIT_HELD_EVENTS,
+			.resume_events = config->limits.resume_events,
+			.linger_ms = LIMIT_LINGER_MS,
+			.hole_ms = LIMIT_HOLE_MS,
+		},
+		&needs, &worker->timers);
+	resume_set_hub(worker->resume, worker->hub);
+}
+
+static void create_flow(struct worker *worker)
+{
+	const struct config *config = worker->config;
+	const struct dispatcher_options options = {
+		.server = "martlet/" MARTLET_VERSION,
+		.node = worker->node,
+		.limits = {
+			.frame_bytes = config->limits.frame_bytes,
+			.body_bytes = config->limits.body_bytes,
+			.group_members = config->limits.group_members,
+			.history_events = config->limits.history_events,
+			.list_conversations = config->limits.list_conversations,
+			.cursors = config->limits.cursors,
+			.resume_events = config->limits.resume_events,
+			.outbound_bytes = config->websocket.outbound_bytes,
+			.pending_commands = config->websocket.pending_commands,
+		},
+		.history_bytes = LIMIT_HISTORY_BYTES,
+		.heartbeat_ms = config->websocket.heartbeat_ms,
+		.token_warning_ms = LIMIT_TOKEN_WARNING_MS,
+		.clock_ms = clock_ms,
+	};
+
+	worker->sweep = sweep_create(worker->hub, worker->store, worker->resume, &worker->timers,
+	                             LIMIT_SWEEP_MS);
+	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
+	                                   config->mosquitto.shards);
+	worker->dispatcher = dispatcher_create(&options, worker->keys, worker->store,
+	                                       worker->announce, worker->resume);
+}
+
+static uint16_t port_of(char *const *addresses)
+{
+	const char *colon = addresses[0] ? strrchr(addresses[0], ':') : NULL;
+
+	return colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : 0;
+}
+
+static bool create_websocket_door(struct worker *worker, const uint8_t ticket_keys[80],
+                                  struct outcome *ret_outcome)
+{
+	const struct config *config = worker->config;
+	struct websocket_door_options options = {
+		.loop = &worker->loop,
+		.hub = worker->hub,
+		.dispatcher = worker->dispatcher,
+		.session = &worker->session_options,
+		.listen = (const char *const *)config->websocket.listen,
+		.tls_listen = (const char *const *)config->websocket.tls_listen,
+		.certificate_file = config->websocket.certificate,
+		.private_key_file = config->websocket.private_key,
+		.origins = (const char *const *)config->websocket.origins,
+		.frame_bytes = config->limits.frame_bytes,
+		.max_sessions = config->websocket.max_sessions,
+		.heartbeat_ms = config->websocket.heartbeat_ms,
+		.pong_ms = config->websocket.pong_ms,
+	};
+
+	memcpy(options.ticket_keys, ticket_keys, sizeof(options.ticket_keys));
+	worker->websocket_door = websocket_door_create(&options, ret_outcome);
+	return worker->websocket_door != NULL;
+}
+
+static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
+{
+	const struct config *config = worker->config;
+	const struct http_door_options options = {
+		.loop = &worker->loop,
+		.listen = (const char *const *)config->http.listen,
+		.tls_listen = (const char *const *)config->http.tls_listen,
+		.admin_listen = (const char *const *)config->admin.listen,
+		.certificate_file = config->websocket.certificate,
+		.private_key_file = config->websocket.private_key,
+		.web_root = config->http.web_root,
+		.websocket_url = config->http.websocket_url,
+		.websocket_tls_url = config->http.websocket_tls_url,
+		.websocket_port = port_of(config->websocket.listen),
+		.websocket_tls_port = port_of(config->websocket.tls_listen),
+	};
+	const struct http_door_needs needs = {
+		.context = worker,
+		.is_ready = is_ready,
+		.sign_in = config->auth.development_sign_in ? sign_in : NULL,
+	};
+
+	worker->http_door = http_door_create(&options, &needs, ret_outcome);
+	return worker->http_door != NULL;
+}
+
+static void create_loop(struct worker *worker)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+
+	must(uv_loop_init(&worker->loop) == 0);
+	timers_init(&worker->timers, uv_now(&worker->loop));
+	worker->check.data = worker;
+	worker->prepare.data = worker;
+	worker->timer.data = worker;
+	worker->drain_timer.data = worker;
+	uv_check_init(&worker->loop, &worker->check);
+	uv_prepare_init(&worker->loop, &worker->prepare);
+	uv_timer_init(&worker->loop, &worker->timer);
+	uv_timer_init(&worker->loop, &worker->drain_timer);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		worker->signals[i].data = worker;
+		must(uv_signal_init(&worker->loop, &worker->signals[i]) == 0);
+		must(uv_signal_start(&worker->signals[i], on_signal, numbers[i]) == 0);
+	}
+}
+
+static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
+                         struct outcome *ret_outcome)
+{
+	const struct config *config = worker->config;
+
+	worker->session_options = (struct session_options){
+		.outbound_bytes = config->websocket.outbound_bytes,
+		.outbound_low_bytes = config->websocket.outbound_bytes / 4,
+		.pending_commands = config->websocket.pending_commands,
+		.hello_ms = config->websocket.hello_ms,
+	};
+	worker->keys = token_keys_load(
+		&(struct token_options){
+			.keys_folder = config->auth.keys,
+			.issuer = config->auth.issuer,
+			.audience = config->auth.audience,
+			.leeway_ms = config->auth.leeway_ms,
+		},
+		ret_outcome);
+	if (!worker->keys)
+		return false;
+	read_password(worker);
+	create_neighbours(worker);
+	create_hub(worker);
+	create_flow(worker);
+	return create_websocket_door(worker, ticket_keys, ret_outcome) &&
+	       create_http_door(worker, ret_outcome);
+}
+
+static void destroy_rooms(struct worker *worker)
+{
+	/* Sessions that ended in the last turn have left their catch-up to the next. */
+	timers_turn(&worker->timers, UINT64_MAX - 1);
+	websocket_door_free(worker->websocket_door);
+	dispatcher_destroy(worker->dispatcher);
+	announce_destroy(worker->announce);
+	sweep_destroy(worker->sweep);
+	hub_destroy(worker->hub);
+	resume_destroy(worker->resume);
+	token_keys_destroy(worker->keys);
+	timers_done(&worker->timers);
+}
+
+int worker_run(const struct config *config, uint32_t index, const uint8_t ticket_keys[80])
+{
+	struct worker *worker = memory_new(sizeof(*worker));
+	struct outcome outcome = outcome_ok();
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	worker->config = config;
+	snprintf(worker->node, sizeof(worker->node), "%s.%u", config->node.name, index);
+	log_set_node(worker->node);
+	mosquitto_lib_init();
+	create_loop(worker);
+	if (!create_rooms(worker, ticket_keys, &outcome)) {
+		log_error("worker cannot begin", log_text("reason", outcome.text));
+		return WORKER_CANNOT_BEGIN;
+	}
+	uv_check_start(&worker->check, on_check);
+	uv_prepare_start(&worker->prepare, on_prepare);
+	log_info("worker began");
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	destroy_rooms(worker);
+	must(uv_loop_close(&worker->loop) == 0);
+	free(worker);
+	mosquitto_lib_cleanup();
+	log_info("worker ended");
+	return 0;
+}

@@ -1,0 +1,549 @@
+#include "front/http_door.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/must.h"
+#include "front/files.h"
+#include "front/listener.h"
+#include "front/upgrade.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DAEMONS_MOST 64
+#define TEXT_BYTES 1024
+#define BODY_BYTES 1024
+#define PEM_BYTES (64u * 1024)
+#define TIMEOUT_S 15
+#define CONNECTIONS_MOST 4096
+#define CONNECTION_BYTES (16u * 1024)
+#define POLL_LEAST_MS 1
+
+enum audience { PAGE, PAGE_TLS, ADMIN };
+
+/* One listening address: a daemon of libmicrohttpd, which is asked to run when its epoll is ready or its
+ * timeout has come. */
+struct daemon {
+	struct http_door *door;
+	struct MHD_Daemon *mhd;
+	enum audience audience;
+	uv_poll_t poll;
+	uv_timer_t timer;
+};
+
+struct http_door {
+	uv_loop_t *loop;
+	struct http_door_needs needs;
+	struct files *files;
+	char *websocket_urls[2]; /* for http and https pages; NULL: made of Host and the port */
+	uint16_t websocket_ports[2];
+	char *certificate;
+	char *private_key;
+	struct daemon *daemons[DAEMONS_MOST];
+	size_t count;
+
+	size_t open_handles;
+	void (*on_closed)(void *context);
+	void *closed_context;
+};
+
+/* A request between its headers and its answer: the body, which only the sign-in has. */
+struct body {
+	size_t size;
+	char bytes[BODY_BYTES];
+};
+
+/* Answers. */
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value)
+{
+	must(MHD_add_response_header(response, name, value) == MHD_YES);
+}
+
+static void add_common_headers(struct MHD_Response *response)
+{
+	add_header(response, "X-Content-Type-Options", "nosniff");
+	add_header(response, "Referrer-Policy", "no-referrer");
+	add_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+	add_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned int status,
+                                     struct MHD_Response *response)
+{
+	enum MHD_Result result;
+
+	add_common_headers(response);
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned int status,
+                                 const char *content_type, const char *text)
+{
+	/* libmicrohttpd copies, and does not write to what it copies. */
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+
+	must(response != NULL);
+	add_header(response, "Content-Type", content_type);
+	add_header(response, "Cache-Control", "no-store");
+	return send_response(connection, status, response);
+}
+
+static enum MHD_Result send_line(struct MHD_Connection *connection, unsigned int status,
+                                 const char *line)
+{
+	char text[TEXT_BYTES];
+
+	snprintf(text, sizeof(text), "%s\n", line);
+	return send_text(connection, status, "text/plain; charset=utf-8", text);
+}
+
+static enum MHD_Result send_json(struct MHD_Connection *connection, unsigned int status, json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	enum MHD_Result result = send_text(connection, status, "application/json", text);
+
+	free(text);
+	json_decref(json);
+	return result;
+}
+
+static const char *header_of(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* The page. */
+
+/* The Host header without its port, if it is a name or an address and nothing else. */
+static bool get_host(struct MHD_Connection *connection, char ret_host[256])
+{
+	const char *host = header_of(connection, MHD_HTTP_HEADER_HOST);
+	size_t size = host && host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host ? host : "", ":");
+
+	if (!host || !size || size > 255)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (!isalnum((unsigned char)host[i]) && !strchr(host[0] == '[' ? "[]:." : ".-_", host[i]))
+			return false;
+	}
+	if (host[size] && (host[size] != ':' || strspn(host + size + 1, "0123456789") > 5 ||
+	                   host[size + 1 + strspn(host + size + 1, "0123456789")]))
+		return false;
+	memcpy(ret_host, host, size);
+	ret_host[size] = '\0';
+	return true;
+}
+
+/* Where the page finds its WebSocket; false if the request's Host cannot be used for it. */
+static bool name_websocket(const struct daemon *daemon, struct MHD_Connection *connection,
+                           char ret_url[TEXT_BYTES])
+{
+	const struct http_door *door = daemon->door;
+	int place = daemon->audience == PAGE_TLS;
+	char host[256];
+
+	if (door->websocket_urls[place]) {
+		snprintf(ret_url, TEXT_BYTES, "%s", door->websocket_urls[place]);
+		return true;
+	}
+	if (!door->websocket_ports[place] || !get_host(connection, host))
+		return false;
+	snprintf(ret_url, TEXT_BYTES, "%s://%s:%u" UPGRADE_PATH, place ? "wss" : "ws", host,
+	         door->websocket_ports[place]);
+	return true;
+}
+
+static void add_policy(const struct daemon *daemon, struct MHD_Connection *connection,
+                       struct MHD_Response *response)
+{
+	char policy[TEXT_BYTES + 512];
+	char url[TEXT_BYTES] = "";
+
+	/* A policy names origins: the address without its path. */
+	if (name_websocket(daemon, connection, url) && strstr(url, "://"))
+		url[strcspn(strstr(url, "://") + 3, "/") + (size_t)(strstr(url, "://") + 3 - url)] = '\0';
+	snprintf(policy, sizeof(policy),
+	         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' %s; "
+	         "img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
+	         "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+	         url);
+	add_header(response, "Content-Security-Policy", policy);
+	add_header(response, "Permissions-Policy", "camera=(), microphone=(), geolocation=()");
+}
+
+static enum MHD_Result send_file(const struct daemon *daemon, struct MHD_Connection *connection,
+                                 const struct file *file)
+{
+	const char *known = header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	bool is_known = known && strstr(known, file->etag);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		is_known ? 0 : file->size, file->bytes, MHD_RESPMEM_PERSISTENT);
+
+	must(response != NULL);
+	add_header(response, "Content-Type", file->content_type);
+	add_header(response, "ETag", file->etag);
+	add_header(response, "Cache-Control",
+	           file->is_immutable ? "public, max-age=31536000, immutable" : "no-cache");
+	add_policy(daemon, connection, response);
+	return send_response(connection, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
+}
+
+static enum MHD_Result send_address(const struct daemon *daemon, struct MHD_Connection *connection)
+{
+	char url[TEXT_BYTES];
+
+	if (!name_websocket(daemon, connection, url))
+		return send_line(connection, MHD_HTTP_BAD_REQUEST, "the Host header is no host and port");
+	return send_json(connection, MHD_HTTP_OK, json_pack("{s:s}", "websocket", url));
+}
+
+/* The sign-in. */
+
+static enum MHD_Result sign_in(const struct http_door *door, struct MHD_Connection *connection,
+                               const struct body *body)
+{
+	json_t *request = json_loadb(body->bytes, body->size, 0, NULL);
+	const char *user = json_string_value(json_object_get(request, "user"));
+	struct outcome outcome;
+	int64_t expires_ms = 0;
+	char *token = NULL;
+	enum MHD_Result result;
+
+	if (user)
+		token = door->needs.sign_in(door->needs.context, user, &expires_ms, &outcome);
+	else
+		outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT, "send {\"user\": \"alice\"}");
+	json_decref(request);
+	if (!token)
+		return send_line(connection, MHD_HTTP_BAD_REQUEST, outcome.text);
+	result = send_json(connection, MHD_HTTP_OK,
+	                   json_pack("{s:s, s:I}", "token", token, "expires_ms",
+	                             (json_int_t)expires_ms));
+	free(token);
+	return result;
+}
+
+/* A page elsewhere cannot send this content type without asking first, and is not answered then. */
+static bool is_json(struct MHD_Connection *connection)
+{
+	const char *type = header_of(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+	return type && strncasecmp(type, "application/json", 16) == 0;
+}
+
+static enum MHD_Result on_sign_in(const struct http_door *door, struct MHD_Connection *connection,
+                                  struct body *body, const char *bytes, size_t *size)
+{
+	if (*size) {
+		/* Read to the end, keep what fits: libmicrohttpd takes an answer only then. */
+		if (body->size + *size <= sizeof(body->bytes)) {
+			memcpy(body->bytes + body->size, bytes, *size);
+			body->size += *size;
+		} else {
+			body->size = sizeof(body->bytes) + 1;
+		}
+		*size = 0;
+		return MHD_YES;
+	}
+	if (body->size > sizeof(body->bytes))
+		return send_line(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body has at most 1024 bytes");
+	if (!is_json(connection))
+		return send_line(connection, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+		                 "the content type must be application/json");
+	return sign_in(door, connection, body);
+}
+
+/* Routes. */
+
+static enum MHD_Result send_ready(const struct http_door *door, struct MHD_Connection *connection)
+{
+	char reason[256];
+
+	if (door->needs.is_ready(door->needs.context, reason, sizeof(reason)))
+		return send_line(connection, MHD_HTTP_OK, "ready");
+	return send_line(connection, MHD_HTTP_SERVICE_UNAVAILABLE, reason);
+}
+
+static enum MHD_Result route_admin(const struct http_door *door, struct MHD_Connection *connection,
+                                   const char *path)
+{
+	if (strcmp(path, "/healthz") == 0)
+		return send_line(connection, MHD_HTTP_OK, "ok");
+	if (strcmp(path, "/readyz") == 0)
+		return send_ready(door, connection);
+	return send_line(connection, MHD_HTTP_NOT_FOUND, "there are /healthz and /readyz here");
+}
+
+static enum MHD_Result route_page(const struct daemon *daemon, struct MHD_Connection *connection,
+                                  const char *path)
+{
+	const struct file *file = files_find(daemon->door->files, path);
+
+	if (file)
+		return send_file(daemon, connection, file);
+	if (strcmp(path, "/martlet.json") == 0)
+		return send_address(daemon, connection);
+	if (strcmp(path, UPGRADE_PATH) == 0)
+		return send_line(connection, MHD_HTTP_UPGRADE_REQUIRED,
+		                 "the WebSocket is at another port; /martlet.json says where");
+	return send_line(connection, MHD_HTTP_NOT_FOUND, "there is no such page");
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *size, void **ret_body)
+{
+	const struct daemon *daemon = context;
+	const struct http_door *door = daemon->door;
+	bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	bool is_sign_in = door->needs.sign_in && daemon->audience != ADMIN &&
+	                  strcmp(path, "/dev/sign-in") == 0;
+
+	(void)version;
+	/* The first call comes with the headers alone; the answer is made in a later one. */
+	if (!*ret_body) {
+		*ret_body = memory_new(sizeof(struct body));
+		return MHD_YES;
+	}
+	if (is_sign_in && strcmp(method, "POST") == 0)
+		return on_sign_in(door, connection, *ret_body, bytes, size);
+	if (*size) {
+		*size = 0;
+		return MHD_YES;
+	}
+	if (is_sign_in)
+		return send_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "use POST here");
+	if (!is_read)
+		return send_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET here");
+	return daemon->audience == ADMIN ? route_admin(door, connection, path)
+	                                 : route_page(daemon, connection, path);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **body,
+                         enum MHD_RequestTerminationCode code)
+{
+	(void)context;
+	(void)connection;
+	(void)code;
+	free(*body);
+	*body = NULL;
+}
+
+/* Running on the loop. */
+
+static void on_timeout(uv_timer_t *timer);
+
+static void run(struct daemon *daemon)
+{
+	MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+	MHD_run(daemon->mhd);
+	if (MHD_get_timeout(daemon->mhd, &timeout_ms) == MHD_YES)
+		uv_timer_start(&daemon->timer, on_timeout,
+		               timeout_ms < POLL_LEAST_MS ? POLL_LEAST_MS : timeout_ms, 0);
+	else
+		uv_timer_stop(&daemon->timer);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+	run(timer->data);
+}
+
+static void on_ready_epoll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	run(poll->data);
+}
+
+static void on_mhd_log(void *context, const char *format, va_list arguments)
+{
+	char text[256];
+
+	(void)context;
+	vsnprintf(text, sizeof(text), format, arguments);
+	text[strcspn(text, "\n")] = '\0';
+	log_limited(LOG_INFO, "libmicrohttpd", log_text("detail", text));
+}
+
+static struct MHD_Daemon *start_mhd(struct daemon *daemon, int fd)
+{
+	const struct http_door *door = daemon->door;
+	bool is_tls = daemon->audience == PAGE_TLS;
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, door->certificate},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, door->private_key},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (is_tls ? MHD_USE_TLS : 0), 0, NULL,
+	                        NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
+	                        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT,
+	                        (unsigned int)TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
+	                        (unsigned int)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                        (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+	                        MHD_OPTION_ARRAY, is_tls ? tls : none, MHD_OPTION_END);
+}
+
+static bool open_daemon(struct http_door *door, const char *address, enum audience audience,
+                        struct outcome *ret_outcome)
+{
+	int fd = listener_socket(address, ret_outcome);
+	struct daemon *daemon;
+	const union MHD_DaemonInfo *epoll;
+
+	if (fd < 0)
+		return false;
+	daemon = memory_new(sizeof(*daemon));
+	daemon->door = door;
+	daemon->audience = audience;
+	daemon->mhd = start_mhd(daemon, fd);
+	if (!daemon->mhd) {
+		*ret_outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+		                              "HTTP on %s does not start; is the certificate good?",
+		                              address);
+		free(daemon);
+		return false;
+	}
+	epoll = MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	must(epoll && door->count < DAEMONS_MOST);
+	door->daemons[door->count++] = daemon;
+	daemon->poll.data = daemon;
+	daemon->timer.data = daemon;
+	must(uv_timer_init(door->loop, &daemon->timer) == 0);
+	must(uv_poll_init(door->loop, &daemon->poll, epoll->epoll_fd) == 0);
+	must(uv_poll_start(&daemon->poll, UV_READABLE, on_ready_epoll) == 0);
+	run(daemon);
+	return true;
+}
+
+static bool open_all(struct http_door *door, const char *const *addresses, enum audience audience,
+                     struct outcome *ret_outcome)
+{
+	for (; *addresses; addresses++) {
+		if (!open_daemon(door, *addresses, audience, ret_outcome))
+			return false;
+	}
+	return true;
+}
+
+static char *read_pem(const char *path, struct outcome *ret_outcome)
+{
+	FILE *file = fopen(path, "re");
+	char *text = memory_new(PEM_BYTES);
+	size_t size = file ? fread(text, 1, PEM_BYTES - 1, file) : 0;
+
+	if (file)
+		fclose(file);
+	if (size)
+		return text;
+	*ret_outcome = outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read", path);
+	free(text);
+	return NULL;
+}
+
+static bool read_certificate(struct http_door *door, const struct http_door_options *options,
+                             struct outcome *ret_outcome)
+{
+	if (!options->tls_listen[0])
+		return true;
+	door->certificate = read_pem(options->certificate_file, ret_outcome);
+	if (door->certificate)
+		door->private_key = read_pem(options->private_key_file, ret_outcome);
+	return door->private_key != NULL;
+}
+
+static char *copy_unless_empty(const char *text)
+{
+	return text && *text ? memory_copy_text(text) : NULL;
+}
+
+struct http_door *http_door_create(const struct http_door_options *options,
+                                   const struct http_door_needs *needs,
+                                   struct outcome *ret_outcome)
+{
+	struct http_door *door = memory_new(sizeof(*door));
+
+	door->loop = options->loop;
+	door->needs = *needs;
+	door->websocket_urls[0] = copy_unless_empty(options->websocket_url);
+	door->websocket_urls[1] = copy_unless_empty(options->websocket_tls_url);
+	door->websocket_ports[0] = options->websocket_port;
+	door->websocket_ports[1] = options->websocket_tls_port;
+	if (options->web_root && *options->web_root) {
+		door->files = files_read(options->web_root, ret_outcome);
+		if (!door->files)
+			return NULL;
+	}
+	/* A worker that cannot serve ends; what it had so far goes with it. */
+	if (!read_certificate(door, options, ret_outcome) ||
+	    !open_all(door, options->listen, PAGE, ret_outcome) ||
+	    !open_all(door, options->tls_listen, PAGE_TLS, ret_outcome) ||
+	    !open_all(door, options->admin_listen, ADMIN, ret_outcome))
+		return NULL;
+	return door;
+}
+
+void http_door_stop_listening(struct http_door *door)
+{
+	for (size_t i = 0; i < door->count; i++) {
+		MHD_socket fd = MHD_INVALID_SOCKET;
+
+		if (door->daemons[i]->audience != ADMIN)
+			fd = MHD_quiesce_daemon(door->daemons[i]->mhd);
+		if (fd != MHD_INVALID_SOCKET)
+			close(fd);
+	}
+}
+
+static void door_free(struct http_door *door)
+{
+	for (size_t i = 0; i < door->count; i++)
+		free(door->daemons[i]);
+	files_free(door->files);
+	free(door->websocket_urls[0]);
+	free(door->websocket_urls[1]);
+	free(door->certificate);
+	free(door->private_key);
+	free(door);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct daemon *daemon = handle->data;
+	struct http_door *door = daemon->door;
+
+	if (--door->open_handles)
+		return;
+	door->on_closed(door->closed_context);
+	door_free(door);
+}
+
+void http_door_close(struct http_door *door, void (*on_closed)(void *context), void *context)
+{
+	door->on_closed = on_closed;
+	door->closed_context = context;
+	door->open_handles = 2 * door->count;
+	must(door->count > 0);
+	for (size_t i = 0; i < door->count; i++) {
+		struct daemon *daemon = door->daemons[i];
+
+		uv_poll_stop(&daemon->poll);
+		uv_timer_stop(&daemon->timer);
+		MHD_stop_daemon(daemon->mhd);
+		uv_close((uv_handle_t *)&daemon->poll, on_handle_closed);
+		uv_close((uv_handle_t *)&daemon->timer, on_handle_closed);
+	}
+}

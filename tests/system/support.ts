@@ -21,6 +21,7 @@ export const server = {
   folder: required("MARTLET_FOLDER"),
 };
 
+/** A token from the program itself. */
 export function token(user: string, ...more: string[]): string {
   const words = ["token", "--user", user, "-c", server.config, ...more];
   return execFileSync(server.binary, words, { encoding: "utf8" }).trim();
@@ -52,8 +53,8 @@ export interface Person {
   readonly client: Client;
   /** What the client delivered, by conversation. */
   readonly seen: Map<string, ConversationEvent[]>;
-  /** How often Ready came. */
-  readonly readies: () => number;
+  /** Its connections so far; closing the last one is what a broken network does. */
+  readonly sockets: WebSocket[];
 }
 
 const people: Person[] = [];
@@ -66,14 +67,21 @@ export async function person(
   const signed = token(user);
   let readies = 0;
   const seen = new Map<string, ConversationEvent[]>();
+  const sockets: WebSocket[] = [];
+  class Kept extends WebSocket {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols);
+      sockets.push(this);
+    }
+  }
   const client = createClient({
     url: server.url,
     device,
     getToken: async () => signed,
-    transport: webSocket(),
+    transport: webSocket(Kept),
     ...options,
   });
-  const one: Person = { user, client, seen, readies: () => readies };
+  const one: Person = { user, client, seen, sockets };
   client.on("event", (event) => {
     const list = seen.get(event.conversationId) ?? [];
     list.push(event);

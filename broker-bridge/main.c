@@ -11,7 +11,8 @@ static const struct {
 	{"serve", cli_serve, "run the broker: a supervisor and its workers"},
 	{"migrate", cli_migrate, "bring the database to this release's schema"},
 	{"token", cli_token, "print a token for a user, for development and tests"},
-	{"check-config", cli_check_config, "print the configuration in force, or what is wrong with it"},
+	{"check-config", cli_check_config,
+         "print the configuration in force, or what is wrong with it"},
 	{"version", cli_version, "print the version"},
 };
 

@@ -34,9 +34,14 @@ struct key {
 #define WORD_(value) #value
 #define WORD(value) WORD_(value)
 #define KEY(section, name, kind, preset)                                                           \
-	{#section, #name, kind, offsetof(struct config, section.name), preset, 0, 0}
+	{                                                                                          \
+#section, #name, kind, offsetof(struct config, section.name), preset, 0, 0         \
+	}
 #define COUNT(section, name, preset, least, most)                                                  \
-	{#section, #name, NUMBER, offsetof(struct config, section.name), WORD(preset), least, most}
+	{                                                                                          \
+#section, #name, NUMBER, offsetof(struct config, section.name), WORD(preset),      \
+			least, most                                                                \
+	}
 
 static const struct key keys[] = {
 	KEY(node, name, NAME, ""),
@@ -270,8 +275,9 @@ static bool is_address(const char *item)
 
 static const char *read_addresses(struct reading *reading, const struct key *key, const char *value)
 {
-	return read_list(reading, key, value, is_address,
-	                 "give address:port, several with commas: 127.0.0.1:8080, [::1]:8080, *:8080");
+	return read_list(
+		reading, key, value, is_address,
+		"give address:port, several with commas: 127.0.0.1:8080, [::1]:8080, *:8080");
 }
 
 /* As a browser sends it: scheme://host[:port], nothing after. */
@@ -291,7 +297,8 @@ static const char *read_origins(struct reading *reading, const struct key *key, 
 
 static const char *read_value(struct reading *reading, const struct key *key, const char *value)
 {
-	static const char *(*const readers[])(struct reading *, const struct key *, const char *) = {
+	static const char *(*const readers[])(struct reading *, const struct key *,
+	                                      const char *) = {
 		[TEXT] = read_text,       [NAME] = read_name,       [PATH] = read_path,
 		[NUMBER] = read_number,   [WORKERS] = read_workers, [SWITCH] = read_switch,
 		[LEVEL] = read_level,     [FORMAT] = read_format,   [ADDRESSES] = read_addresses,
@@ -326,7 +333,8 @@ static int on_pair(void *context, const char *section, const char *name, const c
 
 	if (!key) {
 		reading->is_wrong = true;
-		fprintf(reading->errors, "%s:%d: [%s] %s: there is no such key; etc/martlet.conf has all\n",
+		fprintf(reading->errors,
+		        "%s:%d: [%s] %s: there is no such key; etc/martlet.conf has all\n",
 		        reading->path, reading->line, section, name);
 	} else if (reading->is_given[key - keys]) {
 		complain(reading, key, "...", "was given before; give it once");
@@ -349,8 +357,8 @@ static void read_file(struct reading *reading)
 	}
 	line = ini_parse_stream(next_line, reading, on_pair, reading);
 	if (line) {
-		fprintf(reading->errors, "%s:%d: is neither [section] nor key = value\n", reading->path,
-		        line);
+		fprintf(reading->errors, "%s:%d: is neither [section] nor key = value\n",
+		        reading->path, line);
 		reading->is_wrong = true;
 	}
 	fclose(reading->file);
@@ -421,7 +429,8 @@ static void check_together(struct reading *reading)
 	        "[limits] frame_bytes must be at least 1024 above body_bytes");
 	must_be(reading, config->websocket.outbound_bytes >= 8 * config->limits.body_bytes,
 	        "[websocket] outbound_bytes must be at least 8 times [limits] body_bytes");
-	must_be(reading, !*config->mosquitto.password_file || is_readable(config->mosquitto.password_file),
+	must_be(reading,
+	        !*config->mosquitto.password_file || is_readable(config->mosquitto.password_file),
 	        "[mosquitto] password_file cannot be read");
 }
 

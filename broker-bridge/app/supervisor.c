@@ -19,8 +19,8 @@
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MOST_MS 5000
-#define STEADY_MS 10000       /* who ran this long is started again at once */
-#define DRAIN_EXTRA_MS 5000   /* beyond the workers' own bound, then they are killed */
+#define STEADY_MS 10000     /* who ran this long is started again at once */
+#define DRAIN_EXTRA_MS 5000 /* beyond the workers' own bound, then they are killed */
 #define TICK_MS 100
 #define TICKET_BYTES 80
 
@@ -50,7 +50,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static _Noreturn void become_worker(const struct supervisor *supervisor, uint32_t place, pid_t parent)
+static _Noreturn void become_worker(const struct supervisor *supervisor, uint32_t place,
+                                    pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	sigprocmask(SIG_SETMASK, &supervisor->before, NULL);
@@ -176,10 +177,12 @@ int supervisor_run(const struct config *config)
 	struct supervisor supervisor = {.config = config};
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	supervisor.count = config->node.workers ? config->node.workers : (uint32_t)(cores > 0 ? cores : 1);
+	supervisor.count =
+		config->node.workers ? config->node.workers : (uint32_t)(cores > 0 ? cores : 1);
 	supervisor.children = memory_new_array(supervisor.count, sizeof(struct child));
 	for (uint32_t i = 0; i < supervisor.count; i++)
-		supervisor.children[i].backoff = (struct backoff){BACKOFF_FIRST_MS, BACKOFF_MOST_MS, 0};
+		supervisor.children[i].backoff =
+			(struct backoff){BACKOFF_FIRST_MS, BACKOFF_MOST_MS, 0};
 	random_bytes(supervisor.ticket_keys, sizeof(supervisor.ticket_keys));
 	sigemptyset(&supervisor.signals);
 	sigaddset(&supervisor.signals, SIGTERM);

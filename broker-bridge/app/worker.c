@@ -133,10 +133,10 @@ static void on_session_gone(void *context, struct session *session)
 static bool is_ready(void *context, char *ret_reason, size_t size)
 {
 	const struct worker *worker = context;
-	const char *reason = worker->is_draining                 ? "draining"
-	                     : !store_is_ready(worker->store)    ? "PostgreSQL is away"
-	                     : !link_is_up(worker->link)         ? "Mosquitto is away"
-	                                                         : NULL;
+	const char *reason = worker->is_draining              ? "draining"
+	                     : !store_is_ready(worker->store) ? "PostgreSQL is away"
+	                     : !link_is_up(worker->link)      ? "Mosquitto is away"
+	                                                      : NULL;
 
 	snprintf(ret_reason, size, "%s", reason ? reason : "");
 	return !reason;
@@ -149,7 +149,8 @@ static char *sign_in(void *context, const char *user, int64_t *ret_expires_ms,
 	struct token_claims claims = {.expires_ms = clock_ms() + SIGN_IN_MS};
 
 	if (!user_id_from_text(user, &claims.user)) {
-		*ret_outcome = outcome_invalid("user", "a user's id has 1 to 64 of A-Z a-z 0-9 . _ ~ @ -");
+		*ret_outcome =
+			outcome_invalid("user", "a user's id has 1 to 64 of A-Z a-z 0-9 . _ ~ @ -");
 		return NULL;
 	}
 	*ret_expires_ms = claims.expires_ms;
@@ -188,7 +189,8 @@ static void set_timer(struct worker *worker)
 	if (next_ms == UINT64_MAX)
 		uv_timer_stop(&worker->timer);
 	else
-		uv_timer_start(&worker->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+		uv_timer_start(&worker->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0,
+		               0);
 }
 
 static void on_check(uv_check_t *check)
@@ -252,7 +254,7 @@ static void drain(struct worker *worker)
 	if (worker->is_draining)
 		return;
 	log_info("draining", log_number("connections", (int64_t)websocket_door_connections(
-								 worker->websocket_door)));
+							       worker->websocket_door)));
 	worker->is_draining = true;
 	websocket_door_stop_listening(worker->websocket_door);
 	http_door_stop_listening(worker->http_door);
@@ -357,17 +359,18 @@ static void create_flow(struct worker *worker)
 	const struct dispatcher_options options = {
 		.server = "martlet/" MARTLET_VERSION,
 		.node = worker->node,
-		.limits = {
-			.frame_bytes = config->limits.frame_bytes,
-			.body_bytes = config->limits.body_bytes,
-			.group_members = config->limits.group_members,
-			.history_events = config->limits.history_events,
-			.list_conversations = config->limits.list_conversations,
-			.cursors = config->limits.cursors,
-			.resume_events = config->limits.resume_events,
-			.outbound_bytes = config->websocket.outbound_bytes,
-			.pending_commands = config->websocket.pending_commands,
-		},
+		.limits =
+			{
+				.frame_bytes = config->limits.frame_bytes,
+				.body_bytes = config->limits.body_bytes,
+				.group_members = config->limits.group_members,
+				.history_events = config->limits.history_events,
+				.list_conversations = config->limits.list_conversations,
+				.cursors = config->limits.cursors,
+				.resume_events = config->limits.resume_events,
+				.outbound_bytes = config->websocket.outbound_bytes,
+				.pending_commands = config->websocket.pending_commands,
+			},
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.token_warning_ms = LIMIT_TOKEN_WARNING_MS,

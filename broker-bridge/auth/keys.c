@@ -83,7 +83,8 @@ static struct outcome take_ec(const char *path, const EVP_PKEY *pkey, struct key
 	char curve[32] = "";
 	cjose_err error;
 
-	EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve), NULL);
+	EVP_PKEY_get_utf8_string_param(pkey, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve),
+	                               NULL);
 	if (strcmp(curve, "prime256v1") != 0)
 		return wrong(path, "is an elliptic-curve key, but not on P-256");
 	spec.x = get_number(pkey, OSSL_PKEY_PARAM_EC_PUB_X, COORDINATE_BYTES, &spec.xlen);
@@ -101,7 +102,7 @@ static struct outcome take_ec(const char *path, const EVP_PKEY *pkey, struct key
 static EVP_PKEY *read_pem(FILE *file)
 {
 	/* No password is ever asked for: the empty one is given. */
-	EVP_PKEY *pkey = PEM_read_PrivateKey(file, NULL, NULL, (void *)(uintptr_t)"");
+	EVP_PKEY *pkey = PEM_read_PrivateKey(file, NULL, NULL, (void *)(uintptr_t) "");
 
 	if (pkey)
 		return pkey;
@@ -147,7 +148,8 @@ static const char *split_name(const char *name, struct key *ret_key)
 	const char *dot = strrchr(name, '.');
 	size_t size = dot ? (size_t)(dot - name) : 0;
 
-	if (!size || size > KEY_ID_BYTES || (strcmp(dot, ".secret") != 0 && strcmp(dot, ".pem") != 0))
+	if (!size || size > KEY_ID_BYTES ||
+	    (strcmp(dot, ".secret") != 0 && strcmp(dot, ".pem") != 0))
 		return NULL;
 	memcpy(ret_key->id, name, size);
 	ret_key->id[size] = '\0';
@@ -164,15 +166,18 @@ static struct outcome read_key(const char *folder, const char *name, struct key 
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if (!ending)
-		return wrong(path, "is not named KID.secret or KID.pem, KID of A-Z a-z 0-9 . _ ~ @ -");
+		return wrong(path,
+		             "is not named KID.secret or KID.pem, KID of A-Z a-z 0-9 . _ ~ @ -");
 	file = fopen(path, "re");
 	if (!file)
-		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
+		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path,
+		                      strerror(errno));
 	outcome = strcmp(ending, ".pem") == 0 ? take_pem(path, file, ret_key)
 	                                      : take_secret(path, file, ret_key);
 	if (outcome_is_ok(&outcome) && ret_key->can_sign &&
 	    (fstat(fileno(file), &status) != 0 || (status.st_mode & (S_IRWXO | S_IWGRP))))
-		outcome = wrong(path, "can be read by others, or written by its group; chmod 640 it");
+		outcome =
+			wrong(path, "can be read by others, or written by its group; chmod 640 it");
 	fclose(file);
 	return outcome;
 }
@@ -188,13 +193,13 @@ static struct outcome read_all(const char *folder, struct dirent **entries, size
 	struct outcome outcome = outcome_ok();
 
 	if (!count)
-		return outcome_refuse(OUTCOME_NOT_FOUND, "%s holds no key; put a KID.secret or KID.pem there",
-		                      folder);
+		return outcome_refuse(OUTCOME_NOT_FOUND,
+		                      "%s holds no key; put a KID.secret or KID.pem there", folder);
 	for (size_t i = 0; i < count && outcome_is_ok(&outcome); i++) {
 		outcome = read_key(folder, entries[i]->d_name, &keys[i]);
 		if (i && strcmp(keys[i].id, keys[i - 1].id) == 0)
-			outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT, "%s holds two keys named %s",
-			                         folder, keys[i].id);
+			outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+			                         "%s holds two keys named %s", folder, keys[i].id);
 	}
 	return outcome;
 }

@@ -48,7 +48,8 @@ void token_keys_destroy(struct token_keys *keys)
 /* The compact form of RFC 7515: three parts of base64url without padding. The library is more patient. */
 static bool is_compact(const char *token)
 {
-	size_t size = strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+	size_t size =
+		strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
 	int dots = 0;
 
 	for (size_t i = 0; i < size; i++)
@@ -132,7 +133,8 @@ static const char *find_fault(const struct token_keys *keys, const json_t *claim
 	const json_t *not_before = json_object_get(claims, "nbf");
 	int64_t not_before_ms = 0;
 
-	if (!user_id_from_text(json_string_value(json_object_get(claims, "sub")), &ret_claims->user))
+	if (!user_id_from_text(json_string_value(json_object_get(claims, "sub")),
+	                       &ret_claims->user))
 		return "the token's sub is not 1 to 64 of A-Z a-z 0-9 . _ ~ @ -";
 	if (!get_time_ms(claims, "exp", &ret_claims->expires_ms))
 		return "the token's exp is no time in seconds since 1970";
@@ -254,8 +256,9 @@ char *token_issue(const struct token_keys *keys, const char *kid, const struct t
 
 	*ret_outcome = outcome_ok();
 	if (!key) {
-		*ret_outcome = outcome_refuse(OUTCOME_NOT_FOUND, "no key%s%s can sign; a .secret or a private "
-		                                                 ".pem can",
+		*ret_outcome = outcome_refuse(OUTCOME_NOT_FOUND,
+		                              "no key%s%s can sign; a .secret or a private "
+		                              ".pem can",
 		                              kid ? " named " : "", kid ? kid : "");
 		return NULL;
 	}
@@ -263,6 +266,7 @@ char *token_issue(const struct token_keys *keys, const char *kid, const struct t
 	token = sign(key, payload);
 	free(payload);
 	if (!token)
-		*ret_outcome = outcome_refuse(OUTCOME_INTERNAL, "the key %s could not sign", key->id);
+		*ret_outcome =
+			outcome_refuse(OUTCOME_INTERNAL, "the key %s could not sign", key->id);
 	return token;
 }

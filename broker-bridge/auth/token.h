@@ -46,7 +46,8 @@ struct token_claims {
 
 /* Reads the folder. Returns NULL with the reason in ret_outcome if a file is unreadable, malformed, too
  * weak or open for others to read (a secret or private key), or if there is no key at all. */
-struct token_keys *token_keys_load(const struct token_options *options, struct outcome *ret_outcome);
+struct token_keys *token_keys_load(const struct token_options *options,
+                                   struct outcome *ret_outcome);
 
 /* NULL is allowed. */
 void token_keys_destroy(struct token_keys *keys);

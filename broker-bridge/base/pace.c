@@ -4,7 +4,8 @@
 
 uint32_t backoff_next_ms(struct backoff *backoff, uint32_t random)
 {
-	uint32_t doublings = backoff->failures < MOST_DOUBLINGS ? backoff->failures : MOST_DOUBLINGS;
+	uint32_t doublings =
+		backoff->failures < MOST_DOUBLINGS ? backoff->failures : MOST_DOUBLINGS;
 	uint64_t limit = (uint64_t)backoff->first_ms << doublings;
 
 	if (limit > backoff->most_ms)

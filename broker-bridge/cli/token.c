@@ -22,8 +22,10 @@ struct request {
 static bool read_request(int argc, char **argv, struct request *ret_request)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"user", required_argument, NULL, 'u'},
-		{"ttl", required_argument, NULL, 't'},    {"key", required_argument, NULL, 'k'},
+		{"config", required_argument, NULL, 'c'},
+		{"user", required_argument, NULL, 'u'},
+		{"ttl", required_argument, NULL, 't'},
+		{"key", required_argument, NULL, 'k'},
 		{0},
 	};
 	char *end = "";
@@ -60,8 +62,8 @@ static char *issue(const struct config *config, const struct request *request,
 	char *token = NULL;
 
 	if (!user_id_from_text(request->user, &claims.user)) {
-		*ret_outcome = outcome_invalid("user", "--user has 1 to %d of A-Z a-z 0-9 . _ ~ @ -",
-		                               LIMIT_USER_BYTES);
+		*ret_outcome = outcome_invalid(
+			"user", "--user has 1 to %d of A-Z a-z 0-9 . _ ~ @ -", LIMIT_USER_BYTES);
 		return NULL;
 	}
 	keys = token_keys_load(&options, ret_outcome);
@@ -79,7 +81,8 @@ int cli_token(int argc, char **argv)
 	char *token;
 
 	if (!read_request(argc, argv, &request)) {
-		fprintf(stderr, "usage: martlet token --user NAME [--ttl SECONDS] [--key KID] [-c FILE]\n");
+		fprintf(stderr,
+		        "usage: martlet token --user NAME [--ttl SECONDS] [--key KID] [-c FILE]\n");
 		return 2;
 	}
 	config = config_load(request.path, stderr);

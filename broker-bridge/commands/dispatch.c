@@ -99,7 +99,8 @@ static void run(struct command *command)
 	bool is_hello = kind == MARTLET__V1__CLIENT_FRAME__COMMAND_HELLO;
 
 	if (session_state(command->session) == SESSION_AWAITING_HELLO && !is_hello) {
-		session_close(command->session, CLOSE_PROTOCOL_ERROR, "the first command must be Hello");
+		session_close(command->session, CLOSE_PROTOCOL_ERROR,
+		              "the first command must be Hello");
 		command_end(command);
 	} else if (session_state(command->session) != SESSION_AWAITING_HELLO && is_hello) {
 		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION,

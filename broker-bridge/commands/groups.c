@@ -47,7 +47,8 @@ static void on_began(void *context, const struct began_answer *answer)
 		announce_memberships(dispatcher->announce, &answer->conversation, answer->members,
 		                     answer->members_count);
 	}
-	query_memberships(dispatcher->store, &command->user, &answer->conversation, 1, on_read, command);
+	query_memberships(dispatcher->store, &command->user, &answer->conversation, 1, on_read,
+	                  command);
 }
 
 void command_open_direct(struct command *command)
@@ -72,12 +73,13 @@ void command_open_direct(struct command *command)
 static struct outcome check_title(const char *title)
 {
 	if (strlen(title) > LIMIT_TITLE_BYTES)
-		return outcome_invalid("title", "is %zu bytes long; it has at most %d", strlen(title),
-		                       LIMIT_TITLE_BYTES);
+		return outcome_invalid("title", "is %zu bytes long; it has at most %d",
+		                       strlen(title), LIMIT_TITLE_BYTES);
 	if (!text_is_utf8(title) || text_has_controls(title))
 		return outcome_invalid("title", "is not UTF-8 without control characters");
 	if (!text_is_visible(title))
-		return outcome_invalid("title", "shows nothing; it has at least one visible character");
+		return outcome_invalid("title",
+		                       "shows nothing; it has at least one visible character");
 	return outcome_ok();
 }
 
@@ -111,8 +113,9 @@ void command_create_group(struct command *command)
 	if (outcome_is_ok(&outcome))
 		outcome = check_members(command, create, members);
 	if (outcome_is_ok(&outcome))
-		query_create_group(command->dispatcher->store, &command->conversation, &command->user,
-		                   create->title, members, create->n_members, on_began, command);
+		query_create_group(command->dispatcher->store, &command->conversation,
+		                   &command->user, create->title, members, create->n_members,
+		                   on_began, command);
 	else
 		command_refuse(command, outcome);
 	free(members);

@@ -21,15 +21,16 @@ static struct outcome check_send(const struct command *command, struct append_it
 		return outcome;
 	if (strlen(send->content_type) > LIMIT_CONTENT_TYPE_BYTES ||
 	    !text_is_printable_ascii(send->content_type))
-		return outcome_invalid("content_type",
-		                       "is not printable ASCII of at most %d bytes; give a media type "
-		                       "like text/plain",
-		                       LIMIT_CONTENT_TYPE_BYTES);
+		return outcome_invalid(
+			"content_type",
+			"is not printable ASCII of at most %d bytes; give a media type "
+			"like text/plain",
+			LIMIT_CONTENT_TYPE_BYTES);
 	if (!send->body.len)
 		return outcome_invalid("body", "is empty; it has at least one byte");
 	if (send->body.len > body_bytes)
-		return outcome_invalid("body", "is %zu bytes long; it has at most %u", send->body.len,
-		                       body_bytes);
+		return outcome_invalid("body", "is %zu bytes long; it has at most %u",
+		                       send->body.len, body_bytes);
 	if (send->reply_to_seq > INT64_MAX)
 		return outcome_invalid("reply_to_seq", "is no event of this conversation");
 	ret_item->sender = command->user;

@@ -91,7 +91,8 @@ static void on_list(void *context, const struct memberships_answer *answer)
 	}
 	if (count && (answer->has_more || count < answer->count))
 		page_to_text(&answer->memberships[count - 1], next_page);
-	command_reply(command, encode_list(command->request_id, answer->memberships, count, next_page));
+	command_reply(command,
+	              encode_list(command->request_id, answer->memberships, count, next_page));
 }
 
 void command_list_conversations(struct command *command)
@@ -105,8 +106,8 @@ void command_list_conversations(struct command *command)
 	if (outcome_is_ok(&outcome) && list->page[0] && !page_from_text(list->page, &place))
 		outcome = outcome_invalid("page", "is not the next_page of an earlier answer");
 	if (outcome_is_ok(&outcome))
-		query_list(command->dispatcher->store, &command->user, list->page[0] ? &place : NULL,
-		           limit, on_list, command);
+		query_list(command->dispatcher->store, &command->user,
+		           list->page[0] ? &place : NULL, limit, on_list, command);
 	else
 		command_refuse(command, outcome);
 }

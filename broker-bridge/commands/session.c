@@ -117,14 +117,15 @@ void command_hello(struct command *command)
 		command_end(command);
 		return;
 	}
-	status = token_verify(dispatcher->keys, hello->token, dispatcher->options.clock_ms(), &claims,
-	                      &reason);
+	status = token_verify(dispatcher->keys, hello->token, dispatcher->options.clock_ms(),
+	                      &claims, &reason);
 	if (status == TOKEN_OK) {
 		session_identify(command->session, &claims.user, hello->device);
 		welcome(command, hello, claims.expires_ms);
 		set_expiry(command, claims.expires_ms);
 		if (session_is_open(command->session))
-			resume_session(dispatcher->resume, command->session, cursors, hello->n_cursors);
+			resume_session(dispatcher->resume, command->session, cursors,
+			               hello->n_cursors);
 	} else {
 		close_for_token(command, status, reason);
 	}

@@ -1,6 +1,9 @@
 #include "commands/command.h"
 
-#define ROW(KIND, name) {MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, command_##name}
+#define ROW(KIND, name)                                                                            \
+	{                                                                                          \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, command_##name                   \
+	}
 
 static const struct command_row rows[] = {
 	ROW(HELLO, hello),

@@ -34,7 +34,8 @@ static void deliver_event(struct hub *hub, const Martlet__Bus__V1__EventEntry *e
 	frame_unref(frame);
 }
 
-static void deliver_membership(struct resume *resume, const Martlet__Bus__V1__MembershipEntry *entry)
+static void deliver_membership(struct resume *resume,
+                               const Martlet__Bus__V1__MembershipEntry *entry)
 {
 	struct user_id user;
 	struct uuid id;

@@ -55,7 +55,7 @@ struct catch_up {
 	bool is_asking;        /* the store owes an answer */
 	bool is_gone;          /* free it with that answer */
 	struct interest_wait wait;
-	struct timer timer;    /* goes on with the stage */
+	struct timer timer; /* goes on with the stage */
 	struct timer deadline;
 	struct known_cursor *cursors; /* by conversation */
 	struct known_cursor *cursors_memory;
@@ -230,7 +230,8 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 	struct wanted *wanted = add_wanted(catch_up, &follow->conversation);
 	struct known_cursor *known;
 
-	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation), known);
+	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation),
+	          known);
 	if (known) {
 		wanted->has_cursor = true;
 		wanted->after_seq = known->cursor.seq;
@@ -282,9 +283,9 @@ static void on_heads(void *context, const struct heads_answer *answer)
 	if (!take_answer(catch_up, &answer->outcome))
 		return;
 	for (size_t i = 0; i < answer->count; i++)
-		conversation_learn_head(hub_get_conversation(catch_up->resume->hub,
-		                                             &answer->heads[i].conversation),
-		                        answer->heads[i].last_seq);
+		conversation_learn_head(
+			hub_get_conversation(catch_up->resume->hub, &answer->heads[i].conversation),
+			answer->heads[i].last_seq);
 	go_on(catch_up);
 }
 
@@ -323,12 +324,14 @@ static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, ui
 {
 	struct hub *hub = catch_up->resume->hub;
 
-	if (wanted->has_cursor && (after_seq > last_seq ||
-	                           last_seq - after_seq > catch_up->resume->options.resume_events)) {
+	if (wanted->has_cursor &&
+	    (after_seq > last_seq ||
+	     last_seq - after_seq > catch_up->resume->options.resume_events)) {
 		tell(catch_up, encode_resync(&wanted->conversation, last_seq));
 		after_seq = last_seq;
 	}
-	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session, after_seq);
+	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session,
+	                  after_seq);
 }
 
 static void state(struct catch_up *catch_up, const struct wanted *wanted,
@@ -380,8 +383,9 @@ static void seat_unstated(struct catch_up *catch_up, size_t from, size_t end)
 
 		if (!wanted->is_unstated)
 			continue;
-		head = conversation_next_seq(hub_get_conversation(catch_up->resume->hub,
-		                                                  &wanted->conversation)) - 1;
+		head = conversation_next_seq(
+			       hub_get_conversation(catch_up->resume->hub, &wanted->conversation)) -
+		       1;
 		/* A cursor equal to the log's head as it was read may be ahead of what came here. */
 		if (wanted->has_cursor && wanted->after_seq > head)
 			head = wanted->after_seq;
@@ -610,9 +614,11 @@ static void remember_cursors(struct catch_up *catch_up, const struct cursor *cur
 		struct known_cursor *same;
 
 		known->cursor = cursors[i];
-		HASH_FIND(hh, catch_up->cursors, &known->cursor.conversation, sizeof(struct uuid), same);
+		HASH_FIND(hh, catch_up->cursors, &known->cursor.conversation, sizeof(struct uuid),
+		          same);
 		if (!same)
-			HASH_ADD(hh, catch_up->cursors, cursor.conversation, sizeof(struct uuid), known);
+			HASH_ADD(hh, catch_up->cursors, cursor.conversation, sizeof(struct uuid),
+			         known);
 	}
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#define PAGE 500        /* ids in one question */
+#define PAGE 500 /* ids in one question */
 #define HOLES_AT_ONCE 100
 #define HOLE_EVENTS 500
 #define RETRY_MS 500

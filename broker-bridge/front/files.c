@@ -122,16 +122,19 @@ struct files *files_read(const char *folder, struct outcome *ret_outcome)
 	DIR *directory = opendir(folder);
 	struct dirent *entry;
 
-	*ret_outcome = directory ? outcome_ok()
-	                         : outcome_refuse(OUTCOME_NOT_FOUND, "web_root %s cannot be read: %s",
-	                                          folder, strerror(errno));
+	*ret_outcome = directory
+	                       ? outcome_ok()
+	                       : outcome_refuse(OUTCOME_NOT_FOUND, "web_root %s cannot be read: %s",
+	                                        folder, strerror(errno));
 	while (outcome_is_ok(ret_outcome) && (entry = readdir(directory))) {
 		if (is_folder(entry))
 			continue;
-		if (files->count == FILES_MOST || !read_file(files, dirfd(directory), entry->d_name))
+		if (files->count == FILES_MOST ||
+		    !read_file(files, dirfd(directory), entry->d_name))
 			*ret_outcome = outcome_refuse(
 				OUTCOME_INVALID_ARGUMENT,
-				"web_root: %s cannot be read, or there is more than 16 MiB", entry->d_name);
+				"web_root: %s cannot be read, or there is more than 16 MiB",
+				entry->d_name);
 	}
 	if (directory)
 		closedir(directory);

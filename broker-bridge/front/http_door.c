@@ -107,7 +107,8 @@ static enum MHD_Result send_line(struct MHD_Connection *connection, unsigned int
 	return send_text(connection, status, "text/plain; charset=utf-8", text);
 }
 
-static enum MHD_Result send_json(struct MHD_Connection *connection, unsigned int status, json_t *json)
+static enum MHD_Result send_json(struct MHD_Connection *connection, unsigned int status,
+                                 json_t *json)
 {
 	char *text = json_dumps(json, JSON_COMPACT);
 	enum MHD_Result result = send_text(connection, status, "application/json", text);
@@ -128,12 +129,14 @@ static const char *header_of(struct MHD_Connection *connection, const char *name
 static bool get_host(struct MHD_Connection *connection, char ret_host[256])
 {
 	const char *host = header_of(connection, MHD_HTTP_HEADER_HOST);
-	size_t size = host && host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host ? host : "", ":");
+	size_t size =
+		host && host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host ? host : "", ":");
 
 	if (!host || !size || size > 255)
 		return false;
 	for (size_t i = 0; i < size; i++) {
-		if (!isalnum((unsigned char)host[i]) && !strchr(host[0] == '[' ? "[]:." : ".-_", host[i]))
+		if (!isalnum((unsigned char)host[i]) &&
+		    !strchr(host[0] == '[' ? "[]:." : ".-_", host[i]))
 			return false;
 	}
 	if (host[size] && (host[size] != ':' || strspn(host + size + 1, "0123456789") > 5 ||
@@ -171,7 +174,8 @@ static void add_policy(const struct daemon *daemon, struct MHD_Connection *conne
 
 	/* A policy names origins: the address without its path. */
 	if (name_websocket(daemon, connection, url) && strstr(url, "://"))
-		url[strcspn(strstr(url, "://") + 3, "/") + (size_t)(strstr(url, "://") + 3 - url)] = '\0';
+		url[strcspn(strstr(url, "://") + 3, "/") + (size_t)(strstr(url, "://") + 3 - url)] =
+			'\0';
 	snprintf(policy, sizeof(policy),
 	         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' %s; "
 	         "img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
@@ -203,7 +207,8 @@ static enum MHD_Result send_address(const struct daemon *daemon, struct MHD_Conn
 	char url[TEXT_BYTES];
 
 	if (!name_websocket(daemon, connection, url))
-		return send_line(connection, MHD_HTTP_BAD_REQUEST, "the Host header is no host and port");
+		return send_line(connection, MHD_HTTP_BAD_REQUEST,
+		                 "the Host header is no host and port");
 	return send_json(connection, MHD_HTTP_OK, json_pack("{s:s}", "websocket", url));
 }
 
@@ -226,9 +231,9 @@ static enum MHD_Result sign_in(const struct http_door *door, struct MHD_Connecti
 	json_decref(request);
 	if (!token)
 		return send_line(connection, MHD_HTTP_BAD_REQUEST, outcome.text);
-	result = send_json(connection, MHD_HTTP_OK,
-	                   json_pack("{s:s, s:I}", "token", token, "expires_ms",
-	                             (json_int_t)expires_ms));
+	result = send_json(
+		connection, MHD_HTTP_OK,
+		json_pack("{s:s, s:I}", "token", token, "expires_ms", (json_int_t)expires_ms));
 	free(token);
 	return result;
 }
@@ -256,7 +261,8 @@ static enum MHD_Result on_sign_in(const struct http_door *door, struct MHD_Conne
 		return MHD_YES;
 	}
 	if (body->size > sizeof(body->bytes))
-		return send_line(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body has at most 1024 bytes");
+		return send_line(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+		                 "the body has at most 1024 bytes");
 	if (!is_json(connection))
 		return send_line(connection, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 		                 "the content type must be application/json");
@@ -299,9 +305,9 @@ static enum MHD_Result route_page(const struct daemon *daemon, struct MHD_Connec
 	return send_line(connection, MHD_HTTP_NOT_FOUND, "there is no such page");
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *bytes,
-                                  size_t *size, void **ret_body)
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *bytes, size_t *size, void **ret_body)
 {
 	const struct daemon *daemon = context;
 	const struct http_door *door = daemon->door;
@@ -388,13 +394,14 @@ static struct MHD_Daemon *start_mhd(struct daemon *daemon, int fd)
 	};
 	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (is_tls ? MHD_USE_TLS : 0), 0, NULL,
-	                        NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
-	                        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT,
-	                        (unsigned int)TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-	                        (unsigned int)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	                        (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-	                        MHD_OPTION_ARRAY, is_tls ? tls : none, MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (is_tls ? MHD_USE_TLS : 0), 0,
+	                        NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER,
+	                        on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
+	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MOST,
+	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+	                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,
+	                        is_tls ? tls : none, MHD_OPTION_END);
 }
 
 static bool open_daemon(struct http_door *door, const char *address, enum audience audience,
@@ -471,8 +478,7 @@ static char *copy_unless_empty(const char *text)
 }
 
 struct http_door *http_door_create(const struct http_door_options *options,
-                                   const struct http_door_needs *needs,
-                                   struct outcome *ret_outcome)
+                                   const struct http_door_needs *needs, struct outcome *ret_outcome)
 {
 	struct http_door *door = memory_new(sizeof(*door));
 

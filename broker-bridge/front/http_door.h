@@ -40,7 +40,8 @@ struct http_door_options {
 	const char *const *admin_listen;
 	const char *certificate_file; /* PEM; with tls_listen */
 	const char *private_key_file;
-	const char *web_root; /* the page's files; NULL or "": none, /martlet.json and sign-in only */
+	const char
+		*web_root; /* the page's files; NULL or "": none, /martlet.json and sign-in only */
 
 	/* What /martlet.json names as the WebSocket's address, for a page loaded by http and by https. If NULL
 	 * or "", it is made of the request's Host and this port (0: none). */

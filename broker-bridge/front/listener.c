@@ -82,13 +82,14 @@ int listener_socket(const char *address, struct outcome *ret_outcome)
 	int fd;
 
 	if (!split(address, host, port) || getaddrinfo(host, port, &hints, &info) != 0) {
-		*ret_outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT, "%s is no address:port", address);
+		*ret_outcome =
+			outcome_refuse(OUTCOME_INVALID_ARGUMENT, "%s is no address:port", address);
 		return -1;
 	}
 	fd = open_socket(info, strcmp(host, "::") == 0 && address[0] == '*');
 	if (fd < 0)
-		*ret_outcome = outcome_refuse(OUTCOME_UNAVAILABLE, "cannot listen on %s: %s", address,
-		                              strerror(errno));
+		*ret_outcome = outcome_refuse(OUTCOME_UNAVAILABLE, "cannot listen on %s: %s",
+		                              address, strerror(errno));
 	freeaddrinfo(info);
 	return fd;
 }

@@ -43,7 +43,7 @@ struct connection {
 	struct connection *woken_prev, *woken_next;
 	struct connection *timed_prev, *timed_next;
 	uint64_t due_ms;
-	uint8_t *close_frame; /* with LWS_PRE in front, while it is to be sent */
+	uint8_t *close_frame;  /* with LWS_PRE in front, while it is to be sent */
 	struct buffer message; /* of which only a part has come */
 	uint16_t close_frame_bytes;
 	uint8_t patience;
@@ -333,7 +333,8 @@ static void on_established(struct lws *wsi, struct connection *connection)
 {
 	struct websocket_door *door = door_of(wsi);
 
-	connection->pipe = (struct pipe){.wake = pipe_wake, .pause = pipe_pause, .close = pipe_close};
+	connection->pipe =
+		(struct pipe){.wake = pipe_wake, .pause = pipe_pause, .close = pipe_close};
 	connection->door = door;
 	connection->wsi = wsi;
 	buffer_init(&connection->message, door->options.frame_bytes);
@@ -360,7 +361,8 @@ static void on_gone(struct connection *connection)
 
 static void dispatch(struct connection *connection, const uint8_t *bytes, size_t size)
 {
-	dispatch_session_bytes(connection->door->options.dispatcher, connection->session, bytes, size);
+	dispatch_session_bytes(connection->door->options.dispatcher, connection->session, bytes,
+	                       size);
 }
 
 /* A message that came whole is not copied; the parts of another are put together. */
@@ -402,7 +404,8 @@ static void set_up_tls(SSL_CTX *tls, const struct websocket_door *door)
 	SSL_CTX_set_tlsext_ticket_keys(tls, keys, sizeof(keys));
 }
 
-static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                  size_t size)
 {
 	struct connection *connection = user;
 
@@ -443,10 +446,15 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 /* The first is where requests go that are no upgrade; it is no subprotocol that anyone may choose, because
  * upgrade_judge asks for the second by name. */
 static const struct lws_protocols protocols[] = {
-	{.name = "http", .callback = on_lws, .per_session_data_size = sizeof(struct connection),
-         .rx_buffer_size = READ_BYTES, .tx_packet_size = LWS_LIMIT_BYTES},
-	{.name = UPGRADE_PROTOCOL, .callback = on_lws,
-         .per_session_data_size = sizeof(struct connection), .rx_buffer_size = READ_BYTES,
+	{.name = "http",
+         .callback = on_lws,
+         .per_session_data_size = sizeof(struct connection),
+         .rx_buffer_size = READ_BYTES,
+         .tx_packet_size = LWS_LIMIT_BYTES},
+	{.name = UPGRADE_PROTOCOL,
+         .callback = on_lws,
+         .per_session_data_size = sizeof(struct connection),
+         .rx_buffer_size = READ_BYTES,
          .tx_packet_size = LWS_LIMIT_BYTES},
 	{.name = NULL},
 };
@@ -458,7 +466,8 @@ static void on_lws_log(int level, const char *line)
 	char text[256];
 
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
-	log_limited(level == LLL_ERR ? LOG_WARNING : LOG_DEBUG, "libwebsockets", log_text("detail", text));
+	log_limited(level == LLL_ERR ? LOG_WARNING : LOG_DEBUG, "libwebsockets",
+	            log_text("detail", text));
 }
 
 static struct lws_vhost *create_vhost(struct websocket_door *door, const char *name, bool is_tls)
@@ -509,9 +518,10 @@ static bool create_context(struct websocket_door *door, bool is_tls, struct outc
 	door->tls = is_tls ? create_vhost(door, "tls", true) : NULL;
 	if (door->plain && (door->tls || !is_tls))
 		return true;
-	*ret_outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
-	                              "the certificate %s or its private key %s is no usable PEM",
-	                              door->options.certificate_file, door->options.private_key_file);
+	*ret_outcome =
+		outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+	                       "the certificate %s or its private key %s is no usable PEM",
+	                       door->options.certificate_file, door->options.private_key_file);
 	return false;
 }
 
@@ -534,8 +544,8 @@ static bool listen_on(struct websocket_door *door, const char *const *addresses,
                       void (*on_accepted)(void *context, int fd), struct outcome *ret_outcome)
 {
 	for (; *addresses; addresses++) {
-		struct listener *listener = listener_open(door->options.loop, *addresses, on_accepted,
-		                                          door, ret_outcome);
+		struct listener *listener = listener_open(door->options.loop, *addresses,
+		                                          on_accepted, door, ret_outcome);
 
 		if (!listener)
 			return false;

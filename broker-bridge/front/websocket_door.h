@@ -38,14 +38,15 @@ struct websocket_door_options {
 	const char *const *tls_listen;
 	const char *certificate_file; /* PEM; with tls_listen */
 	const char *private_key_file;
-	const char *const *origins; /* "scheme://host[:port]" or "*"; NULL at the end. A request without
+	const char *const
+		*origins; /* "scheme://host[:port]" or "*"; NULL at the end. A request without
 	                               Origin is no browser's and is allowed. */
-	uint8_t ticket_keys[80];    /* the same in all workers, so that TLS sessions resume on any */
+	uint8_t ticket_keys[80]; /* the same in all workers, so that TLS sessions resume on any */
 
 	uint32_t frame_bytes; /* the largest message of a client; beyond it 1009 */
 	uint32_t max_sessions;
 	uint32_t heartbeat_ms; /* between pings */
-	uint32_t pong_ms;      /* after a ping, until a connection without a sign of life is closed */
+	uint32_t pong_ms; /* after a ping, until a connection without a sign of life is closed */
 };
 
 /* Begins to listen. NULL with the reason in ret_outcome. The strings are borrowed during the call. */

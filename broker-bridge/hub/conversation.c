@@ -62,7 +62,8 @@ static void on_hole_due(struct timer *timer)
 static void on_linger_due(struct timer *timer)
 {
 	struct conversation *conversation =
-		(struct conversation *)((char *)timer - offsetof(struct conversation, linger_timer));
+		(struct conversation *)((char *)timer -
+	                                offsetof(struct conversation, linger_timer));
 
 	if (!conversation->seats)
 		hub_drop_conversation(conversation->hub, conversation);
@@ -194,8 +195,8 @@ static void held_insert(struct conversation *conversation, uint32_t place, uint6
 	if (conversation->held_count == conversation->held_capacity) {
 		conversation->held_capacity =
 			conversation->held_capacity ? conversation->held_capacity * 2 : 4;
-		conversation->held = memory_resize(
-			conversation->held, conversation->held_capacity * sizeof(struct held));
+		conversation->held = memory_resize(conversation->held, conversation->held_capacity *
+		                                                               sizeof(struct held));
 	}
 	memmove(conversation->held + place + 1, conversation->held + place,
 	        (conversation->held_count - place) * sizeof(struct held));
@@ -297,7 +298,8 @@ void conversation_forget_hole(struct conversation *conversation)
 	timer_stop(conversation->hub->timers, &conversation->hole_timer);
 }
 
-bool conversation_has_session(const struct conversation *conversation, const struct session *session)
+bool conversation_has_session(const struct conversation *conversation,
+                              const struct session *session)
 {
 	const struct seat *seat;
 

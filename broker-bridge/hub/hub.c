@@ -112,7 +112,8 @@ void hub_user_arrives(struct hub *hub, struct session *session)
 	DL_APPEND2(user->sessions, session, user_prev, user_next);
 	user->sessions_count++;
 	if (user->sessions_count > hub->options.sessions_of_user)
-		session_close(user->sessions, CLOSE_REPLACED, "a newer session took this one's place");
+		session_close(user->sessions, CLOSE_REPLACED,
+		              "a newer session took this one's place");
 }
 
 void hub_user_leaves(struct hub *hub, struct session *session)
@@ -156,7 +157,8 @@ void hub_each_session(struct hub *hub, void (*visit)(void *context, struct sessi
 }
 
 /* uthash keeps the order of arrival, so a place is a count of those already met. */
-size_t hub_list_conversations(const struct hub *hub, size_t *place, struct uuid *ret_ids, size_t most)
+size_t hub_list_conversations(const struct hub *hub, size_t *place, struct uuid *ret_ids,
+                              size_t most)
 {
 	const struct conversation *conversation = hub->conversations;
 	size_t count = 0;

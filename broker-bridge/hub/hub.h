@@ -77,7 +77,8 @@ void hub_each_session(struct hub *hub, void (*visit)(void *context, struct sessi
 /* Copies the ids of live conversations, or of users with sessions, in pages: those after the place that
  * `place` holds (start with 0), at most `most`; returns how many. 0 is the end. What comes and goes between
  * two calls may be met twice or not at all. */
-size_t hub_list_conversations(const struct hub *hub, size_t *place, struct uuid *ret_ids, size_t most);
+size_t hub_list_conversations(const struct hub *hub, size_t *place, struct uuid *ret_ids,
+                              size_t most);
 size_t hub_list_users(const struct hub *hub, size_t *place, struct user_id *ret_ids, size_t most);
 
 /* The number of the newest change of a user's memberships that its sessions know of; 0 if none. */
@@ -88,12 +89,12 @@ struct hub_counts {
 	size_t sessions;
 	size_t users;
 	size_t conversations;
-	uint64_t delivered;  /* frames queued for sessions */
-	uint64_t known;      /* events dropped because they had come before */
-	uint64_t held;       /* events that came before their turn */
-	uint64_t held_lost;  /* of those, dropped at the bound */
-	uint64_t holes;      /* times the log was asked */
-	uint64_t slow;       /* sessions closed with 4008 */
+	uint64_t delivered; /* frames queued for sessions */
+	uint64_t known;     /* events dropped because they had come before */
+	uint64_t held;      /* events that came before their turn */
+	uint64_t held_lost; /* of those, dropped at the bound */
+	uint64_t holes;     /* times the log was asked */
+	uint64_t slow;      /* sessions closed with 4008 */
 };
 
 const struct hub_counts *hub_counts(const struct hub *hub);

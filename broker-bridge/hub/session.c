@@ -11,14 +11,16 @@
 
 #define FIRST_QUEUE_CAPACITY 8
 
-static const char *const state_names[] = {"awaiting_hello", "catching_up", "live", "closing", "closed"};
+static const char *const state_names[] = {"awaiting_hello", "catching_up", "live", "closing",
+                                          "closed"};
 
 static void set_state(struct session *session, enum session_state state)
 {
 	/* Every arrow of the picture points onwards. */
 	must(state > session->state);
 	log_debug("session state", log_number("session", (int64_t)session->id),
-	          log_text("from", state_names[session->state]), log_text("to", state_names[state]));
+	          log_text("from", state_names[session->state]),
+	          log_text("to", state_names[state]));
 	session->state = state;
 }
 

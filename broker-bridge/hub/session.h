@@ -125,8 +125,8 @@ void session_set_expiry(struct session *session, uint64_t expires_in_ms, uint32_
 
 /* What is known of it. */
 enum session_state session_state(const struct session *session);
-bool session_is_open(const struct session *session); /* neither closing nor closed */
-uint64_t session_id(const struct session *session);  /* unique in this process */
+bool session_is_open(const struct session *session);               /* neither closing nor closed */
+uint64_t session_id(const struct session *session);                /* unique in this process */
 const struct user_id *session_user(const struct session *session); /* valid once identified */
 const char *session_device(const struct session *session);
 

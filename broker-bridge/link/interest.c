@@ -12,7 +12,7 @@
 
 struct shard {
 	uint32_t holds;
-	bool is_subscribed;    /* asked for on this connection */
+	bool is_subscribed;     /* asked for on this connection */
 	uint64_t idle_since_ms; /* without holds; 0 while held */
 };
 
@@ -110,7 +110,8 @@ void interest_on_subscribed(struct interest *interest, int message_id)
 {
 	uint64_t ticket = interest->answered;
 
-	while (ticket < interest->asked && interest->message_ids[ticket % RING(interest)] != message_id)
+	while (ticket < interest->asked &&
+	       interest->message_ids[ticket % RING(interest)] != message_id)
 		ticket++;
 	/* An answer to a question of a connection before this one. */
 	if (ticket == interest->asked)

@@ -114,7 +114,8 @@ static void watch(struct link *link)
 
 static void schedule_reconnect(struct link *link)
 {
-	link->since_ms = uv_now(link->options.loop) + backoff_next_ms(&link->backoff, random_number());
+	link->since_ms =
+		uv_now(link->options.loop) + backoff_next_ms(&link->backoff, random_number());
 }
 
 /* The connection is gone, in whatever state it was. */
@@ -192,7 +193,8 @@ static void on_message(struct mosquitto *mosquitto, void *context,
 		return;
 	}
 	link->counts.received++;
-	link->needs.on_bus(link->needs.context, shard, message->payload, (size_t)message->payloadlen);
+	link->needs.on_bus(link->needs.context, shard, message->payload,
+	                   (size_t)message->payloadlen);
 }
 
 void link_on_all_heard(struct link *link)
@@ -217,7 +219,8 @@ static void renew_client(struct link *link)
 	link->mosquitto = mosquitto;
 	must(mosquitto_int_option(mosquitto, MOSQ_OPT_TCP_NODELAY, 1) == MOSQ_ERR_SUCCESS);
 	must(mosquitto_max_inflight_messages_set(mosquitto, INFLIGHT) == MOSQ_ERR_SUCCESS);
-	must(mosquitto_will_set(mosquitto, topic.text, strlen(GONE), GONE, 1, true) == MOSQ_ERR_SUCCESS);
+	must(mosquitto_will_set(mosquitto, topic.text, strlen(GONE), GONE, 1, true) ==
+	     MOSQ_ERR_SUCCESS);
 	if (options->user)
 		must(mosquitto_username_pw_set(mosquitto, options->user, options->password) ==
 		     MOSQ_ERR_SUCCESS);

@@ -34,9 +34,10 @@ struct link_options {
 	const char *password; /* NULL: none */
 	const char *node;     /* this node's name; its client id and its node topic */
 	uint32_t shards;
-	uint32_t publish_bytes;   /* the largest envelope; a fuller shard is published in parts */
-	uint32_t linger_ms;       /* a shard without holds stays subscribed */
-	uint32_t publish_pending; /* publishes without their PUBACK; beyond it they are dropped and counted */
+	uint32_t publish_bytes; /* the largest envelope; a fuller shard is published in parts */
+	uint32_t linger_ms;     /* a shard without holds stays subscribed */
+	uint32_t
+		publish_pending; /* publishes without their PUBACK; beyond it they are dropped and counted */
 };
 
 /* What link tells its owner. */

@@ -30,7 +30,8 @@ struct uuid_text {
 bool id_is_valid(const char *text);
 
 /* False, and `ret_id` untouched, if `text` is no valid id. */
-bool user_id_from_text(const char *text, struct user_id *ret_id) __attribute__((warn_unused_result));
+bool user_id_from_text(const char *text, struct user_id *ret_id)
+	__attribute__((warn_unused_result));
 
 bool user_id_is_equal(const struct user_id *a, const struct user_id *b);
 

@@ -13,46 +13,51 @@
 #define LIMIT_CONTENT_TYPE_BYTES 64 /* a media type */
 #define LIMIT_TITLE_BYTES 128       /* a group's title */
 #define LIMIT_TOKEN_BYTES 8192      /* a token: what proxies pass in a header */
-#define LIMIT_CREATED_MEMBERS 100   /* members named in a ConversationCreated: more would outgrow a frame */
+#define LIMIT_CREATED_MEMBERS                                                                      \
+	100 /* members named in a ConversationCreated: more would outgrow a frame */
 
 /* Settings. */
-#define LIMIT_FRAME_BYTES 65536             /* a ClientFrame: a client can't make us buffer more */
-#define LIMIT_BODY_BYTES 16384              /* a message's body: four fit a frame */
-#define LIMIT_GROUP_MEMBERS 1000            /* a group; 100,000 can be set */
-#define LIMIT_GROUP_MEMBERS_MOST 100000     /* beyond, one member row a member is the wrong design */
-#define LIMIT_HISTORY_EVENTS 100            /* a page of history */
-#define LIMIT_HISTORY_BYTES 65536           /* the same, in bytes: pages of large bodies are shorter */
-#define LIMIT_LIST_CONVERSATIONS 200        /* a page of conversations */
-#define LIMIT_CURSORS 500                   /* in Hello: they must fit its frame */
-#define LIMIT_RESUME_EVENTS 500             /* events sent after a cursor; beyond it, page the history */
-#define LIMIT_USER_CONVERSATIONS 10000      /* conversations of one user that are followed live */
-#define LIMIT_SESSIONS_OF_USER 20           /* a stolen token must not fill a worker */
-#define LIMIT_SESSIONS_OF_WORKER 50000      /* 22 KB each over TLS: 1.1 GB */
-#define LIMIT_OUTBOUND_BYTES 1048576        /* waiting for one session: a slow reader hurts only itself */
-#define LIMIT_OUTBOUND_LOW_BYTES 262144     /* catching up goes on below this */
-#define LIMIT_PENDING_COMMANDS 64           /* unanswered, of one session; then reading stops */
-#define LIMIT_COMMAND_ARENA_BYTES 1048576   /* decoding 64 KiB of tiny repeated fields costs 16 times as much */
-#define LIMIT_TAIL_EVENTS 64                /* newest events of a live conversation kept in memory */
-#define LIMIT_TAIL_BYTES 131072             /* the same, in bytes */
-#define LIMIT_HELD_EVENTS 256               /* events that came before their turn; beyond, the log has them */
-#define LIMIT_APPEND_BATCH 64               /* sends in one commit: more costs latency and gains nothing */
-#define LIMIT_APPEND_PENDING 4096           /* sends that wait for the database; then UNAVAILABLE */
-#define LIMIT_QUERY_PENDING 4096            /* other questions that wait for the database */
-#define LIMIT_PUBLISH_BYTES 262144          /* one envelope; a fuller shard is published in parts */
-#define LIMIT_PUBLISH_PENDING 1000          /* publishes that wait for Mosquitto's PUBACK; then they are left
+#define LIMIT_FRAME_BYTES 65536         /* a ClientFrame: a client can't make us buffer more */
+#define LIMIT_BODY_BYTES 16384          /* a message's body: four fit a frame */
+#define LIMIT_GROUP_MEMBERS 1000        /* a group; 100,000 can be set */
+#define LIMIT_GROUP_MEMBERS_MOST 100000 /* beyond, one member row a member is the wrong design */
+#define LIMIT_HISTORY_EVENTS 100        /* a page of history */
+#define LIMIT_HISTORY_BYTES 65536       /* the same, in bytes: pages of large bodies are shorter */
+#define LIMIT_LIST_CONVERSATIONS 200    /* a page of conversations */
+#define LIMIT_CURSORS 500               /* in Hello: they must fit its frame */
+#define LIMIT_RESUME_EVENTS 500        /* events sent after a cursor; beyond it, page the history */
+#define LIMIT_USER_CONVERSATIONS 10000 /* conversations of one user that are followed live */
+#define LIMIT_SESSIONS_OF_USER 20      /* a stolen token must not fill a worker */
+#define LIMIT_SESSIONS_OF_WORKER 50000 /* 22 KB each over TLS: 1.1 GB */
+#define LIMIT_OUTBOUND_BYTES 1048576 /* waiting for one session: a slow reader hurts only itself */
+#define LIMIT_OUTBOUND_LOW_BYTES 262144 /* catching up goes on below this */
+#define LIMIT_PENDING_COMMANDS 64       /* unanswered, of one session; then reading stops */
+#define LIMIT_COMMAND_ARENA_BYTES                                                                  \
+	1048576                 /* decoding 64 KiB of tiny repeated fields costs 16 times as much */
+#define LIMIT_TAIL_EVENTS 64    /* newest events of a live conversation kept in memory */
+#define LIMIT_TAIL_BYTES 131072 /* the same, in bytes */
+#define LIMIT_HELD_EVENTS 256   /* events that came before their turn; beyond, the log has them */
+#define LIMIT_APPEND_BATCH 64   /* sends in one commit: more costs latency and gains nothing */
+#define LIMIT_APPEND_PENDING 4096  /* sends that wait for the database; then UNAVAILABLE */
+#define LIMIT_QUERY_PENDING 4096   /* other questions that wait for the database */
+#define LIMIT_PUBLISH_BYTES 262144 /* one envelope; a fuller shard is published in parts */
+#define LIMIT_PUBLISH_PENDING                                                                      \
+	1000 /* publishes that wait for Mosquitto's PUBACK; then they are left
                                                out, and the sweep of the others finds what they missed */
 
 /* Times, in milliseconds. */
-#define LIMIT_HELLO_MS 10000         /* from the connection to Hello */
-#define LIMIT_HEARTBEAT_MS 25000     /* between pings: below the 30 s to 60 s that middleboxes forget after */
+#define LIMIT_HELLO_MS 10000 /* from the connection to Hello */
+#define LIMIT_HEARTBEAT_MS                                                                         \
+	25000 /* between pings: below the 30 s to 60 s that middleboxes forget after */
 #define LIMIT_PONG_MS 10000          /* from a ping to any sign of life */
 #define LIMIT_TOKEN_WARNING_MS 60000 /* TokenExpiring, before the token expires */
 #define LIMIT_STORE_WAIT_MS 5000     /* an answer of the database; then UNAVAILABLE */
-#define LIMIT_LINGER_MS 30000        /* a conversation without sessions stays live: reconnects are cheap */
-#define LIMIT_HOLE_MS 20             /* a missing event may still come by itself before the log is asked */
-#define LIMIT_CATCH_UP_MS 25000       /* from Hello to the first events; below LIMIT_LINGER_MS, or what was made
+#define LIMIT_LINGER_MS 30000 /* a conversation without sessions stays live: reconnects are cheap */
+#define LIMIT_HOLE_MS 20      /* a missing event may still come by itself before the log is asked */
+#define LIMIT_CATCH_UP_MS                                                                          \
+	25000 /* from Hello to the first events; below LIMIT_LINGER_MS, or what was made
                                         live for it would be gone */
-#define LIMIT_SWEEP_MS 5000          /* between comparisons of live conversations with the log */
-#define LIMIT_DRAIN_MS 10000         /* from TERM to the end of a worker */
+#define LIMIT_SWEEP_MS 5000  /* between comparisons of live conversations with the log */
+#define LIMIT_DRAIN_MS 10000 /* from TERM to the end of a worker */
 
 #endif

@@ -31,7 +31,8 @@ struct outcome outcome_invalid(const char *field, const char *format, ...)
 	return outcome;
 }
 
-struct outcome outcome_retry(enum outcome_code code, uint32_t retry_after_ms, const char *format, ...)
+struct outcome outcome_retry(enum outcome_code code, uint32_t retry_after_ms, const char *format,
+                             ...)
 {
 	struct outcome outcome = {.code = code, .retry_after_ms = retry_after_ms};
 	va_list arguments;

@@ -47,7 +47,7 @@ struct outcome outcome_invalid(const char *field, const char *format, ...)
 	__attribute__((format(printf, 2, 3), warn_unused_result));
 
 /* UNAVAILABLE or RESOURCE_EXHAUSTED: try again after `retry_after_ms`. */
-struct outcome outcome_retry(enum outcome_code code, uint32_t retry_after_ms, const char *format, ...)
-	__attribute__((format(printf, 3, 4), warn_unused_result));
+struct outcome outcome_retry(enum outcome_code code, uint32_t retry_after_ms, const char *format,
+                             ...) __attribute__((format(printf, 3, 4), warn_unused_result));
 
 #endif

@@ -17,7 +17,8 @@ static ProtobufCAllocator allocator_of(struct arena *arena)
 	return (ProtobufCAllocator){.alloc = allocate, .free = release, .allocator_data = arena};
 }
 
-Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes, size_t size)
+Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes,
+                                              size_t size)
 {
 	ProtobufCAllocator allocator = allocator_of(arena);
 

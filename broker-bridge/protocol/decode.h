@@ -19,7 +19,8 @@
 
 /* A client's command; NULL if the bytes are no ClientFrame. Its strings end at their
  * first zero and may be malformed UTF-8: whoever passes one on checks it (model/text.h). */
-Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes, size_t size);
+Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes,
+                                              size_t size);
 
 /* What another node tells; NULL if the bytes are no Envelope. */
 Martlet__Bus__V1__Envelope *decode_envelope(struct arena *arena, const uint8_t *bytes, size_t size);

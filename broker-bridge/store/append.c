@@ -43,7 +43,8 @@ struct appends {
 
 	struct pending **batch; /* on its way; batch[i] has the ordinal i + 1 */
 	uint32_t batch_count;
-	uint32_t batch_limit; /* halved by a batch that failed, until the one item at fault is alone */
+	uint32_t
+		batch_limit; /* halved by a batch that failed, until the one item at fault is alone */
 	bool is_stopped;
 };
 
@@ -124,8 +125,9 @@ static struct outcome outcome_of_status(int16_t status)
 	case 2:
 		return outcome_refuse(OUTCOME_NOT_FOUND, "you have no such conversation");
 	case 3:
-		return outcome_invalid("reply_to_seq",
-		                       "is no event of this conversation; give the seq of an earlier one");
+		return outcome_invalid(
+			"reply_to_seq",
+			"is no event of this conversation; give the seq of an earlier one");
 	case 4:
 		return outcome_refuse(OUTCOME_PERMISSION_DENIED, "you cannot write to this user");
 	default:
@@ -268,7 +270,8 @@ static void send_batch(struct appends *appends)
 	add_senders(&parameters, appends);
 	add_uuids(&parameters, appends, offsetof(struct append_item, client_message_id));
 	add_contents(&parameters, appends);
-	connection_ask(appends->store->writer, STATEMENT_APPEND, &parameters, on_batch_done, appends);
+	connection_ask(appends->store->writer, STATEMENT_APPEND, &parameters, on_batch_done,
+	               appends);
 }
 
 static void refuse(struct appends *appends)
@@ -277,12 +280,12 @@ static void refuse(struct appends *appends)
 		struct pending *pending = appends->refused;
 
 		DL_DELETE(appends->refused, pending);
-		answer_outcome(pending, appends->is_stopped
-		                                ? unavailable()
-		                                : outcome_retry(OUTCOME_RESOURCE_EXHAUSTED,
-		                                                RETRY_AFTER_MS,
-		                                                "too many messages wait for the "
-		                                                "database, send again later"));
+		answer_outcome(pending,
+		               appends->is_stopped
+		                       ? unavailable()
+		                       : outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, RETRY_AFTER_MS,
+		                                       "too many messages wait for the "
+		                                       "database, send again later"));
 	}
 }
 

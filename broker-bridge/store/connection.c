@@ -205,7 +205,8 @@ static void lose(struct connection *connection, const char *reason)
 static void connect_now(struct connection *connection)
 {
 	/* `options` stands behind the given string, so it wins over one inside it. */
-	const char *const names[] = {"dbname", "options", "application_name", "tcp_user_timeout", NULL};
+	const char *const names[] = {"dbname", "options", "application_name", "tcp_user_timeout",
+	                             NULL};
 	const char *const values[] = {connection->connection_string, SETTINGS,
 	                              connection->options.purpose, "5000", NULL};
 
@@ -321,8 +322,8 @@ static bool is_passing(const char *sqlstate)
 /* The server is short of something, shutting down, standing by, or hindered by its system. */
 static bool is_servers(const char *sqlstate)
 {
-	return has_class(sqlstate, "08") || has_class(sqlstate, "25") || has_class(sqlstate, "53") ||
-	       has_class(sqlstate, "57") || has_class(sqlstate, "58");
+	return has_class(sqlstate, "08") || has_class(sqlstate, "25") ||
+	       has_class(sqlstate, "53") || has_class(sqlstate, "57") || has_class(sqlstate, "58");
 }
 
 static struct outcome judge(const struct connection *connection, const struct request *request,
@@ -330,10 +331,11 @@ static struct outcome judge(const struct connection *connection, const struct re
 {
 	if (is_servers(sqlstate) || is_passing(sqlstate))
 		return unavailable();
-	log_limited(LOG_ERROR, "statement failed",
-	            log_text("statement", connection->options.statements[request->statement].name),
-	            log_text("sqlstate", sqlstate),
-	            log_text("detail", PQresultErrorField(request->result, PG_DIAG_MESSAGE_PRIMARY)));
+	log_limited(
+		LOG_ERROR, "statement failed",
+		log_text("statement", connection->options.statements[request->statement].name),
+		log_text("sqlstate", sqlstate),
+		log_text("detail", PQresultErrorField(request->result, PG_DIAG_MESSAGE_PRIMARY)));
 	return outcome_refuse(OUTCOME_INTERNAL, "the server could not do this; its log says why");
 }
 
@@ -381,10 +383,11 @@ static void take_prepared(struct connection *connection, PGresult *result)
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_FATAL_ERROR)
-		log_limited(LOG_ERROR, "statement cannot be prepared; is the schema migrated?",
-		            log_text("statement",
-		                     connection->options.statements[connection->prepared].name),
-		            log_text("detail", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
+		log_limited(
+			LOG_ERROR, "statement cannot be prepared; is the schema migrated?",
+			log_text("statement",
+		                 connection->options.statements[connection->prepared].name),
+			log_text("detail", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
 	PQclear(result);
 	if (status == PGRES_COMMAND_OK) {
 		connection->prepared++;
@@ -541,7 +544,8 @@ static void on_timer_closed(uv_handle_t *handle)
 	free(connection);
 }
 
-void connection_close(struct connection *connection, void (*on_closed)(void *context), void *context)
+void connection_close(struct connection *connection, void (*on_closed)(void *context),
+                      void *context)
 {
 	connection->on_closed = on_closed;
 	connection->closed_context = context;
@@ -577,7 +581,8 @@ void connection_ask(struct connection *connection, size_t statement, struct para
 	request->done = done;
 	request->context = context;
 	request->asked_ms = now_ms(connection);
-	if (connection->state == CLOSED || connection->waiting_count >= connection->options.pending) {
+	if (connection->state == CLOSED ||
+	    connection->waiting_count >= connection->options.pending) {
 		DL_APPEND(connection->refused, request);
 		return;
 	}

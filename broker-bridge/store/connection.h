@@ -56,7 +56,8 @@ struct connection_options {
 typedef void (*request_done)(void *context, const PGresult *result, const struct outcome *outcome);
 
 struct connection *connection_create(const struct connection_options *options);
-void connection_close(struct connection *connection, void (*on_closed)(void *context), void *context);
+void connection_close(struct connection *connection, void (*on_closed)(void *context),
+                      void *context);
 
 bool connection_is_ready(const struct connection *connection);
 

@@ -18,9 +18,9 @@
 /* Any number that nobody else uses. */
 #define LOCK "select pg_advisory_lock(5211740213)"
 
-#define BOOTSTRAP                                                                                  \
-	"create schema if not exists martlet;"                                                     \
-	"create table if not exists martlet.migrations ("                                          \
+#define BOOTSTRAP                                                                                     \
+	"create schema if not exists martlet;"                                                        \
+	"create table if not exists martlet.migrations ("                                             \
 	"file text not null, checksum text not null, applied_at timestamptz not null default now(), " \
 	"constraint migrations_pkey primary key (file));"
 
@@ -65,14 +65,15 @@ static bool read_file(const char *path, struct buffer *buffer)
 }
 
 /* The checksum noted for a file, or of a text: PostgreSQL computes it, so that none is needed here. */
-static struct outcome compare(struct run *run, const char *file, const char *sql, bool *ret_is_known,
-                              bool *ret_is_same)
+static struct outcome compare(struct run *run, const char *file, const char *sql,
+                              bool *ret_is_known, bool *ret_is_same)
 {
 	const char *const values[] = {file, sql};
-	PGresult *result = PQexecParams(run->pg,
-	                                "select checksum = encode(sha256(convert_to($2, 'UTF8')), 'hex') "
-	                                "from martlet.migrations where file = $1",
-	                                2, NULL, values, NULL, NULL, 0);
+	PGresult *result =
+		PQexecParams(run->pg,
+	                     "select checksum = encode(sha256(convert_to($2, 'UTF8')), 'hex') "
+	                     "from martlet.migrations where file = $1",
+	                     2, NULL, values, NULL, NULL, 0);
 	struct outcome outcome = outcome_ok();
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -131,14 +132,16 @@ static struct outcome migrate_file(struct run *run, const char *file, bool is_fu
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", run->folder, file) >= sizeof(path) ||
 	    !read_file(path, &sql)) {
 		buffer_done(&sql);
-		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
+		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path,
+		                      strerror(errno));
 	}
 	outcome = compare(run, file, (const char *)sql.bytes, &is_known, &is_same);
 	if (outcome_is_ok(&outcome) && is_known && !is_same && !is_function)
-		outcome = outcome_refuse(OUTCOME_FAILED_PRECONDITION,
-		                         "%s has changed since it was applied; put it back, and make "
-		                         "the change in a new file",
-		                         file);
+		outcome =
+			outcome_refuse(OUTCOME_FAILED_PRECONDITION,
+		                       "%s has changed since it was applied; put it back, and make "
+		                       "the change in a new file",
+		                       file);
 	else if (outcome_is_ok(&outcome) && !is_same)
 		outcome = apply(run, file, (const char *)sql.bytes);
 	buffer_done(&sql);
@@ -163,7 +166,8 @@ static struct outcome migrate_folder(struct run *run, const char *subfolder)
 	snprintf(path, sizeof(path), "%s/%s", run->folder, subfolder);
 	count = scandir(path, &entries, is_sql, alphasort);
 	if (count < 0)
-		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
+		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path,
+		                      strerror(errno));
 	for (int i = 0; i < count; i++) {
 		snprintf(file, sizeof(file), "%s%s", subfolder, entries[i]->d_name);
 		if (outcome_is_ok(&outcome))
@@ -183,7 +187,8 @@ static void ignore_notice(void *context, const char *message)
 struct outcome migrate_run(const char *connection, const char *folder,
                            void (*on_applied)(const char *file))
 {
-	struct run run = {.pg = PQconnectdb(connection), .folder = folder, .on_applied = on_applied};
+	struct run run = {
+		.pg = PQconnectdb(connection), .folder = folder, .on_applied = on_applied};
 	struct outcome outcome;
 
 	if (PQstatus(run.pg) != CONNECTION_OK) {

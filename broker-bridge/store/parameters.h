@@ -33,7 +33,12 @@ void parameters_add_integer(struct parameters *parameters, int32_t number);
 void parameters_add_uuid(struct parameters *parameters, const struct uuid *uuid);
 
 /* An array: begun, then given its elements, then ended. */
-enum parameter_element { ELEMENT_BYTEA = 17, ELEMENT_BIGINT = 20, ELEMENT_TEXT = 25, ELEMENT_UUID = 2950 };
+enum parameter_element {
+	ELEMENT_BYTEA = 17,
+	ELEMENT_BIGINT = 20,
+	ELEMENT_TEXT = 25,
+	ELEMENT_UUID = 2950
+};
 
 void parameters_begin_array(struct parameters *parameters, enum parameter_element element,
                             size_t count);

@@ -18,7 +18,12 @@ struct store {
 };
 
 /* The statements of the writing and of the reading connection, by index. */
-enum writer_statement { STATEMENT_APPEND, STATEMENT_OPEN_DIRECT, STATEMENT_CREATE_GROUP, WRITER_STATEMENTS };
+enum writer_statement {
+	STATEMENT_APPEND,
+	STATEMENT_OPEN_DIRECT,
+	STATEMENT_CREATE_GROUP,
+	WRITER_STATEMENTS
+};
 
 enum reader_statement {
 	STATEMENT_FOLLOWS,

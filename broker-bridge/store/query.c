@@ -28,8 +28,7 @@
 	"c.id, c.kind, m.role, c.title, "                                                          \
 	"case when c.kind = 1 then (select o.user_id from martlet.members o "                      \
 	"where o.conversation_id = c.id and o.user_id <> m.user_id limit 1) end, "                 \
-	"c.member_count, c.last_seq, m.first_seq, m.delivered_seq, m.read_seq, c.last_event_at, "   \
-	EVENT_COLUMNS
+	"c.member_count, c.last_seq, m.first_seq, m.delivered_seq, m.read_seq, c.last_event_at, " EVENT_COLUMNS
 #define MEMBERSHIP_EVENT_COLUMN 11
 
 /* A page asks for one row more than it takes, and is cut where the bytes before a row reach the limit, so
@@ -41,101 +40,101 @@
 
 const struct statement writer_statements[WRITER_STATEMENTS] = {
 	[STATEMENT_APPEND] = {"append",
-	                      "select ord, status, seq, created_at "
-	                      "from martlet.append($1, $2, $3, $4, $5, $6)",
-	                      6,
-	                      {UUIDS, TEXTS, UUIDS, TEXTS, BYTEAS, BIGINTS}},
+                              "select ord, status, seq, created_at "
+                              "from martlet.append($1, $2, $3, $4, $5, $6)",
+                              6,
+                              {UUIDS, TEXTS, UUIDS, TEXTS, BYTEAS, BIGINTS}},
 	[STATEMENT_OPEN_DIRECT] = {"open_direct",
-	                           "select is_created, conversation_id, created_at, users "
-	                           "from martlet.open_direct($1, $2, $3)",
-	                           3,
-	                           {TEXT, TEXT, UUID}},
+                                   "select is_created, conversation_id, created_at, users "
+                                   "from martlet.open_direct($1, $2, $3)",
+                                   3,
+                                   {TEXT, TEXT, UUID}},
 	[STATEMENT_CREATE_GROUP] = {"create_group",
-	                            "select status, created_at, users "
-	                            "from martlet.create_group($1, $2, $3, $4)",
-	                            4,
-	                            {UUID, TEXT, TEXT, TEXTS}},
+                                    "select status, created_at, users "
+                                    "from martlet.create_group($1, $2, $3, $4)",
+                                    4,
+                                    {UUID, TEXT, TEXT, TEXTS}},
 };
 
 const struct statement reader_statements[READER_STATEMENTS] = {
 	/* The version is read first: a change between the two is then noticed as a newer version. */
 	[STATEMENT_FOLLOWS] = {"follows",
-	                       "select coalesce((select u.membership_version from martlet.users u "
-	                       "where u.id = $1), 0), c.id, c.last_seq, m.first_seq "
-	                       "from martlet.members m "
-	                       "join martlet.conversations c on c.id = m.conversation_id "
-	                       "where m.user_id = $1 and m.left_seq is null "
-	                       "order by c.last_event_at desc, c.id desc limit $2",
-	                       2,
-	                       {TEXT, BIGINT}},
+                               "select coalesce((select u.membership_version from martlet.users u "
+                               "where u.id = $1), 0), c.id, c.last_seq, m.first_seq "
+                               "from martlet.members m "
+                               "join martlet.conversations c on c.id = m.conversation_id "
+                               "where m.user_id = $1 and m.left_seq is null "
+                               "order by c.last_event_at desc, c.id desc limit $2",
+                               2,
+                               {TEXT, BIGINT}},
 	[STATEMENT_MEMBERSHIPS] = {"memberships",
-	                           "select " MEMBERSHIP_COLUMNS
-	                           " from unnest($2::uuid[]) with ordinality as i (id, ord) "
-	                           "join martlet.members m on m.conversation_id = i.id "
-	                           "and m.user_id = $1 and m.left_seq is null "
-	                           "join martlet.conversations c on c.id = i.id "
-	                           "left join martlet.events e on e.conversation_id = c.id "
-	                           "and e.seq = c.last_seq order by i.ord",
-	                           2,
-	                           {TEXT, UUIDS}},
+                                   "select " MEMBERSHIP_COLUMNS
+                                   " from unnest($2::uuid[]) with ordinality as i (id, ord) "
+                                   "join martlet.members m on m.conversation_id = i.id "
+                                   "and m.user_id = $1 and m.left_seq is null "
+                                   "join martlet.conversations c on c.id = i.id "
+                                   "left join martlet.events e on e.conversation_id = c.id "
+                                   "and e.seq = c.last_seq order by i.ord",
+                                   2,
+                                   {TEXT, UUIDS}},
 	[STATEMENT_LIST] = {"list",
-	                    "select " MEMBERSHIP_COLUMNS
-	                    " from (select m.*, c.last_event_at from martlet.members m "
-	                    "join martlet.conversations c on c.id = m.conversation_id "
-	                    "where m.user_id = $1 and m.left_seq is null and "
-	                    "(date_trunc('milliseconds', c.last_event_at), c.id) < "
-	                    "('epoch'::timestamptz + $2 * interval '1 millisecond', $3) "
-	                    "order by date_trunc('milliseconds', c.last_event_at) desc, c.id desc "
-	                    "limit $4) m "
-	                    "join martlet.conversations c on c.id = m.conversation_id "
-	                    "left join martlet.events e on e.conversation_id = c.id "
-	                    "and e.seq = c.last_seq "
-	                    "order by date_trunc('milliseconds', m.last_event_at) desc, c.id desc",
-	                    4,
-	                    {TEXT, BIGINT, UUID, BIGINT}},
+                            "select " MEMBERSHIP_COLUMNS
+                            " from (select m.*, c.last_event_at from martlet.members m "
+                            "join martlet.conversations c on c.id = m.conversation_id "
+                            "where m.user_id = $1 and m.left_seq is null and "
+                            "(date_trunc('milliseconds', c.last_event_at), c.id) < "
+                            "('epoch'::timestamptz + $2 * interval '1 millisecond', $3) "
+                            "order by date_trunc('milliseconds', c.last_event_at) desc, c.id desc "
+                            "limit $4) m "
+                            "join martlet.conversations c on c.id = m.conversation_id "
+                            "left join martlet.events e on e.conversation_id = c.id "
+                            "and e.seq = c.last_seq "
+                            "order by date_trunc('milliseconds', m.last_event_at) desc, c.id desc",
+                            4,
+                            {TEXT, BIGINT, UUID, BIGINT}},
 	/* One row of nulls at least, if the user is a member: none is NOT_FOUND. */
 	[STATEMENT_HISTORY_BEFORE] =
 		{"history_before",
-	         "select " CUT_COLUMNS " from martlet.members m left join lateral "
-	         "(select q.*, sum(length(q.body)) over (order by q.seq desc) - length(q.body) as bytes, "
-	         "row_number() over (order by q.seq desc) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq < $3 "
-	         "and e.seq >= m.first_seq order by e.seq desc limit $4) q) p on p.bytes < $5 and p.place < $4 "
-	         "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
-	         "order by p.seq",
-	         5,
-	         {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
+                 "select " CUT_COLUMNS " from martlet.members m left join lateral "
+                 "(select q.*, sum(length(q.body)) over (order by q.seq desc) - length(q.body) as bytes, "
+                 "row_number() over (order by q.seq desc) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq < $3 "
+                 "and e.seq >= m.first_seq order by e.seq desc limit $4) q) p on p.bytes < $5 and p.place < $4 "
+                 "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
+                 "order by p.seq",
+                 5,
+                 {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
 	[STATEMENT_HISTORY_AFTER] =
 		{"history_after",
-	         "select " CUT_COLUMNS " from martlet.members m left join lateral "
-	         "(select q.*, sum(length(q.body)) over (order by q.seq) - length(q.body) as bytes, "
-	         "row_number() over (order by q.seq) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq > $3 "
-	         "and e.seq >= m.first_seq order by e.seq limit $4) q) p on p.bytes < $5 and p.place < $4 "
-	         "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
-	         "order by p.seq",
-	         5,
-	         {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
+                 "select " CUT_COLUMNS " from martlet.members m left join lateral "
+                 "(select q.*, sum(length(q.body)) over (order by q.seq) - length(q.body) as bytes, "
+                 "row_number() over (order by q.seq) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq > $3 "
+                 "and e.seq >= m.first_seq order by e.seq limit $4) q) p on p.bytes < $5 and p.place < $4 "
+                 "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
+                 "order by p.seq",
+                 5,
+                 {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
 	[STATEMENT_LOG] =
 		{"log",
-	         "select " CUT_COLUMNS " from (select q.*, "
-	         "sum(length(q.body)) over (order by q.ord, q.seq) - length(q.body) as bytes, "
-	         "row_number() over (order by q.ord, q.seq) as place, count(*) over () as total "
-	         "from (select i.ord, x.* from unnest($1::uuid[], $2::bigint[]) with ordinality "
-	         "as i (id, after_seq, ord) cross join lateral (select e.* from martlet.events e "
-	         "where e.conversation_id = i.id and e.seq > i.after_seq order by e.seq limit $3) x "
-	         "order by i.ord, x.seq limit $3) q) p where p.bytes < $4 and p.place < $3 order by p.ord, p.seq",
-	         4,
-	         {UUIDS, BIGINTS, BIGINT, BIGINT}},
+                 "select " CUT_COLUMNS " from (select q.*, "
+                 "sum(length(q.body)) over (order by q.ord, q.seq) - length(q.body) as bytes, "
+                 "row_number() over (order by q.ord, q.seq) as place, count(*) over () as total "
+                 "from (select i.ord, x.* from unnest($1::uuid[], $2::bigint[]) with ordinality "
+                 "as i (id, after_seq, ord) cross join lateral (select e.* from martlet.events e "
+                 "where e.conversation_id = i.id and e.seq > i.after_seq order by e.seq limit $3) x "
+                 "order by i.ord, x.seq limit $3) q) p where p.bytes < $4 and p.place < $3 order by p.ord, p.seq",
+                 4,
+                 {UUIDS, BIGINTS, BIGINT, BIGINT}},
 	[STATEMENT_HEADS] = {"heads",
-	                     "select c.id, c.last_seq from unnest($1::uuid[]) as i (id) "
-	                     "join martlet.conversations c on c.id = i.id",
-	                     1,
-	                     {UUIDS}},
+                             "select c.id, c.last_seq from unnest($1::uuid[]) as i (id) "
+                             "join martlet.conversations c on c.id = i.id",
+                             1,
+                             {UUIDS}},
 	[STATEMENT_MEMBERSHIP_VERSIONS] = {"membership_versions",
-	                                   "select u.id, u.membership_version "
-	                                   "from unnest($1::text[]) as i (id) "
-	                                   "join martlet.users u on u.id = i.id",
-	                                   1,
-	                                   {TEXTS}},
+                                           "select u.id, u.membership_version "
+                                           "from unnest($1::text[]) as i (id) "
+                                           "join martlet.users u on u.id = i.id",
+                                           1,
+                                           {TEXTS}},
 };
 
 /* A question on its way: whom to answer, and what is needed to understand the rows. */
@@ -366,7 +365,8 @@ static void on_history(void *context, const PGresult *result, const struct outco
 }
 
 void query_history(struct store *store, const struct user_id *user, const struct uuid *conversation,
-                   enum history_direction direction, uint64_t seq, uint32_t limit, uint32_t max_bytes,
+                   enum history_direction direction, uint64_t seq, uint32_t limit,
+                   uint32_t max_bytes,
                    void (*done)(void *context, const struct events_answer *answer), void *context)
 {
 	struct question *question = question_new(context);
@@ -377,8 +377,7 @@ void query_history(struct store *store, const struct user_id *user, const struct
 	parameters_init(&parameters);
 	parameters_add_text(&parameters, user->text);
 	parameters_add_uuid(&parameters, conversation);
-	parameters_add_bigint(&parameters,
-	                      is_newest || seq > INT64_MAX ? INT64_MAX : (int64_t)seq);
+	parameters_add_bigint(&parameters, is_newest || seq > INT64_MAX ? INT64_MAX : (int64_t)seq);
 	parameters_add_bigint(&parameters, (int64_t)limit + 1);
 	parameters_add_bigint(&parameters, max_bytes);
 	connection_ask(store->reader,
@@ -388,8 +387,8 @@ void query_history(struct store *store, const struct user_id *user, const struct
 }
 
 void query_log(struct store *store, const struct log_place *places, size_t count, uint32_t limit,
-               uint32_t max_bytes,
-               void (*done)(void *context, const struct events_answer *answer), void *context)
+               uint32_t max_bytes, void (*done)(void *context, const struct events_answer *answer),
+               void *context)
 {
 	struct question *question = question_new(context);
 	struct parameters parameters;
@@ -398,7 +397,8 @@ void query_log(struct store *store, const struct log_place *places, size_t count
 	parameters_init(&parameters);
 	parameters_begin_array(&parameters, ELEMENT_UUID, count);
 	for (size_t i = 0; i < count; i++)
-		parameters_add_element(&parameters, places[i].conversation.bytes, sizeof(struct uuid));
+		parameters_add_element(&parameters, places[i].conversation.bytes,
+		                       sizeof(struct uuid));
 	parameters_end_array(&parameters);
 	parameters_begin_array(&parameters, ELEMENT_BIGINT, count);
 	for (size_t i = 0; i < count; i++)
@@ -457,9 +457,10 @@ static void on_versions(void *context, const PGresult *result, const struct outc
 	free(question);
 }
 
-void query_membership_versions(
-	struct store *store, const struct user_id *users, size_t count,
-	void (*done)(void *context, const struct membership_versions_answer *answer), void *context)
+void query_membership_versions(struct store *store, const struct user_id *users, size_t count,
+                               void (*done)(void *context,
+                                            const struct membership_versions_answer *answer),
+                               void *context)
 {
 	struct question *question = question_new(context);
 	struct parameters parameters;
@@ -467,7 +468,8 @@ void query_membership_versions(
 	question->done.versions = done;
 	parameters_init(&parameters);
 	add_users(&parameters, users, count);
-	connection_ask(store->reader, STATEMENT_MEMBERSHIP_VERSIONS, &parameters, on_versions, question);
+	connection_ask(store->reader, STATEMENT_MEMBERSHIP_VERSIONS, &parameters, on_versions,
+	               question);
 }
 
 /* Beginnings. */
@@ -481,7 +483,8 @@ static void answer_began(struct question *question, const PGresult *result, int 
 	struct user_id *members = memory_new_array(count, sizeof(*members));
 
 	for (size_t i = 0; i < count; i++)
-		answer->members_count += user_id_from_text(names[i], &members[answer->members_count]);
+		answer->members_count +=
+			user_id_from_text(names[i], &members[answer->members_count]);
 	answer->members = members;
 	answer->is_created = true;
 	answer->created = (struct event){
@@ -516,7 +519,8 @@ static void on_direct(void *context, const PGresult *result, const struct outcom
 
 void query_open_direct(struct store *store, const struct user_id *user, const struct user_id *peer,
                        const struct uuid *proposed,
-                       void (*done)(void *context, const struct began_answer *answer), void *context)
+                       void (*done)(void *context, const struct began_answer *answer),
+                       void *context)
 {
 	struct question *question = question_new(context);
 	struct parameters parameters;
@@ -550,7 +554,8 @@ static void on_group(void *context, const PGresult *result, const struct outcome
 void query_create_group(struct store *store, const struct uuid *conversation,
                         const struct user_id *owner, const char *title,
                         const struct user_id *members, size_t members_count,
-                        void (*done)(void *context, const struct began_answer *answer), void *context)
+                        void (*done)(void *context, const struct began_answer *answer),
+                        void *context)
 {
 	struct question *question = question_new(context);
 	struct parameters parameters;

@@ -77,7 +77,8 @@ enum history_direction { HISTORY_BEFORE, HISTORY_AFTER };
  * lies farthest from `seq`). HISTORY_BEFORE with seq 0 is the newest page. NOT_FOUND if `user` is
  * no member. */
 void query_history(struct store *store, const struct user_id *user, const struct uuid *conversation,
-                   enum history_direction direction, uint64_t seq, uint32_t limit, uint32_t max_bytes,
+                   enum history_direction direction, uint64_t seq, uint32_t limit,
+                   uint32_t max_bytes,
                    void (*done)(void *context, const struct events_answer *answer), void *context);
 
 /* Where one conversation's log is to be read on. */
@@ -90,8 +91,8 @@ struct log_place {
  * checked): grouped by place in the order given, in rising order within each, at most `limit` events and
  * about `max_bytes` of bodies in all, at least one if there is any. At most 100 places. */
 void query_log(struct store *store, const struct log_place *places, size_t count, uint32_t limit,
-               uint32_t max_bytes,
-               void (*done)(void *context, const struct events_answer *answer), void *context);
+               uint32_t max_bytes, void (*done)(void *context, const struct events_answer *answer),
+               void *context);
 
 struct head {
 	struct uuid conversation;
@@ -121,18 +122,19 @@ struct membership_versions_answer {
 
 /* The number of each user's newest change of memberships; those that never had one are left out. At most
  * 1,000 users. */
-void query_membership_versions(
-	struct store *store, const struct user_id *users, size_t count,
-	void (*done)(void *context, const struct membership_versions_answer *answer),
-	void *context);
+void query_membership_versions(struct store *store, const struct user_id *users, size_t count,
+                               void (*done)(void *context,
+                                            const struct membership_versions_answer *answer),
+                               void *context);
 
 /* How a conversation began, or that it had begun. */
 struct began_answer {
 	struct outcome outcome;
 	struct uuid conversation;
-	bool is_created;        /* just now */
-	struct event created;   /* number 1 of its log; with is_created */
-	const struct user_id *members; /* all first members, the creator among them; with is_created */
+	bool is_created;      /* just now */
+	struct event created; /* number 1 of its log; with is_created */
+	const struct user_id
+		*members; /* all first members, the creator among them; with is_created */
 	size_t members_count;
 };
 
@@ -140,7 +142,8 @@ struct began_answer {
  * users differ. On the writing connection. */
 void query_open_direct(struct store *store, const struct user_id *user, const struct user_id *peer,
                        const struct uuid *proposed,
-                       void (*done)(void *context, const struct began_answer *answer), void *context);
+                       void (*done)(void *context, const struct began_answer *answer),
+                       void *context);
 
 /* Begins a group with `owner` and `members` (repetitions and the owner among them are allowed). The same
  * id with the same owner again is answered with is_created false; with another's, ALREADY_EXISTS. On the

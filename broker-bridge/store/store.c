@@ -23,8 +23,10 @@ struct store *store_create(const struct store_options *options)
 {
 	struct store *store = memory_new(sizeof(*store));
 
-	store->writer = open_connection(options, "martlet-write", writer_statements, WRITER_STATEMENTS);
-	store->reader = open_connection(options, "martlet-read", reader_statements, READER_STATEMENTS);
+	store->writer =
+		open_connection(options, "martlet-write", writer_statements, WRITER_STATEMENTS);
+	store->reader =
+		open_connection(options, "martlet-read", reader_statements, READER_STATEMENTS);
 	store->open_connections = 2;
 	store->appends = appends_create(store, options);
 	return store;

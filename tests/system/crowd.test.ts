@@ -37,7 +37,10 @@ describe("1,000 clients in 100 conversations", () => {
       const members = new Set<Person>();
       while (members.size < membersOfEach) members.add(people[random(clients)] as Person);
       const [owner, ...others] = [...members] as [Person, ...Person[]];
-      const { id } = await owner.client.createGroup(`group ${i}`, others.map((p) => p.user));
+      const { id } = await owner.client.createGroup(
+        `group ${i}`,
+        others.map((p) => p.user),
+      );
       groups.push({ id, members: [owner, ...others] });
     }
 
@@ -54,7 +57,8 @@ describe("1,000 clients in 100 conversations", () => {
       const first = one.client.send(group.id, `${place}`, { clientMessageId });
       if (random(4) === 0) one.client.probe();
       const { seq } = await first;
-      if (again) assert.equal((await one.client.send(group.id, `${place}`, { clientMessageId })).seq, seq);
+      if (again)
+        assert.equal((await one.client.send(group.id, `${place}`, { clientMessageId })).seq, seq);
       const log = acknowledged.get(group.id) ?? new Map<string, number>();
       acknowledged.set(group.id, log.set(clientMessageId, seq));
     };
@@ -67,10 +71,15 @@ describe("1,000 clients in 100 conversations", () => {
     for (const { id, members } of groups) {
       const log = await readLog(members[0] as Person, id);
       const sent = acknowledged.get(id) ?? new Map();
-      assert.deepEqual(log.map((e) => e.seq), Array.from({ length: log.length }, (_, i) => i + 1));
+      assert.deepEqual(
+        log.map((e) => e.seq),
+        Array.from({ length: log.length }, (_, i) => i + 1),
+      );
       assert.equal(log.length, sent.size + 1);
       const numbers = (events: readonly ConversationEvent[] = []) =>
-        events.map((e) => `${e.seq} ${e.content.kind === "message" ? e.content.clientMessageId : ""}`);
+        events.map(
+          (e) => `${e.seq} ${e.content.kind === "message" ? e.content.clientMessageId : ""}`,
+        );
       for (const one of members) {
         const seen = () => one.seen.get(id)?.map((e) => e.seq) ?? [];
         await until("the view is whole", () => seen().length >= log.length).catch(() => {

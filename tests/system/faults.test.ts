@@ -1,12 +1,27 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { after, describe, it } from "node:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { bodies, closeAll, freshUser, type Person, person, personElsewhere, pidOf, rawSession, server, until, workers } from "./support.ts";
+import { after, describe, it } from "node:test";
+import {
+  bodies,
+  closeAll,
+  freshUser,
+  type Person,
+  person,
+  personElsewhere,
+  pidOf,
+  rawSession,
+  server,
+  until,
+  workers,
+} from "./support.ts";
 
 after(closeAll);
 
-const ready = () => fetch(`${server.admin}/readyz`).then((r) => r.ok).catch(() => false);
+const ready = () =>
+  fetch(`${server.admin}/readyz`)
+    .then((r) => r.ok)
+    .catch(() => false);
 
 /** Sends all the time, whatever breaks, until it is told to stop; the acknowledged are told then. */
 function talk(one: Person, id: string, name: string) {
@@ -73,7 +88,10 @@ describe("nothing acknowledged is lost or doubled", () => {
     await throughFault(async () => {
       process.kill(pidOf("mosquitto/pid"), "SIGKILL");
       await until("it is noticed", async () => !(await ready()));
-      const again = spawn("mosquitto", ["-c", `${server.folder}/mosquitto/mosquitto.conf`], { stdio: "ignore", detached: true });
+      const again = spawn("mosquitto", ["-c", `${server.folder}/mosquitto/mosquitto.conf`], {
+        stdio: "ignore",
+        detached: true,
+      });
       again.unref();
       writeFileSync(`${server.folder}/mosquitto/pid`, `${again.pid}\n`);
       await until("it is back", ready);
@@ -85,14 +103,18 @@ describe("nothing acknowledged is lost or doubled", () => {
     await throughFault(async () => {
       process.kill(pidOf("postgresql/postmaster.pid"), "SIGKILL");
       await until("it is noticed", async () => !(await ready()));
-      await until("it is back", async () => {
-        const words = options.replaceAll('"', "").split(" ").filter(Boolean);
-        const root = process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
-        const [program = "", ...rest] = [...root, ...words];
-        const again = spawn(program, rest, { stdio: "ignore", detached: true });
-        again.unref();
-        return until("ready", ready, 5_000).catch(() => false);
-      }, 40_000);
+      await until(
+        "it is back",
+        async () => {
+          const words = options.replaceAll('"', "").split(" ").filter(Boolean);
+          const root = process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
+          const [program = "", ...rest] = [...root, ...words];
+          const again = spawn(program, rest, { stdio: "ignore", detached: true });
+          again.unref();
+          return until("ready", ready, 5_000).catch(() => false);
+        },
+        40_000,
+      );
     });
   });
 });
@@ -100,12 +122,19 @@ describe("nothing acknowledged is lost or doubled", () => {
 describe("a send is acknowledged after its commit", () => {
   it("not while PostgreSQL stands still, and then once", async () => {
     const one = await rawSession(freshUser("alice"));
-    one.command(1, { $case: "createGroup", value: { conversationId: crypto.randomUUID(), title: "x", members: [] } });
+    one.command(1, {
+      $case: "createGroup",
+      value: { conversationId: crypto.randomUUID(), title: "x", members: [] },
+    });
     const { result } = await one.reply(1);
     assert.equal(result?.$case, "createGroup");
-    const conversationId = result?.$case === "createGroup" ? (result.value.conversation?.id ?? "") : "";
+    const conversationId =
+      result?.$case === "createGroup" ? (result.value.conversation?.id ?? "") : "";
     const postmaster = pidOf("postgresql/postmaster.pid");
-    const backends = execFileSync("pgrep", ["-P", String(postmaster)], { encoding: "utf8" }).trim().split("\n").map(Number);
+    const backends = execFileSync("pgrep", ["-P", String(postmaster)], { encoding: "utf8" })
+      .trim()
+      .split("\n")
+      .map(Number);
     const all = (signal: NodeJS.Signals) => {
       for (const pid of [postmaster, ...backends]) process.kill(pid, signal);
     };
@@ -113,15 +142,27 @@ describe("a send is acknowledged after its commit", () => {
     try {
       one.command(2, {
         $case: "sendMessage",
-        value: { conversationId, clientMessageId: crypto.randomUUID(), contentType: "", body: new Uint8Array([1]), replyToSeq: 0 },
+        value: {
+          conversationId,
+          clientMessageId: crypto.randomUUID(),
+          contentType: "",
+          body: new Uint8Array([1]),
+          replyToSeq: 0,
+        },
       });
       // An answer to a later question shows that the server had the send for a whole round trip.
       for (let id = 10; id < 30; id++) {
         one.command(id, { $case: "ping", value: {} });
         await one.reply(id);
       }
-      assert.equal(one.items.find((item) => item.kind === "reply" && item.requestId === 2), undefined);
-      assert.equal(one.items.find((item) => item.kind === "event" && item.event.seq === 2), undefined);
+      assert.equal(
+        one.items.find((item) => item.kind === "reply" && item.requestId === 2),
+        undefined,
+      );
+      assert.equal(
+        one.items.find((item) => item.kind === "event" && item.event.seq === 2),
+        undefined,
+      );
     } finally {
       all("SIGCONT");
     }

@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, describe, it } from "node:test";
 import type { Command } from "../../clients/web/src/codec.ts";
-import { closeAll, freshUser, hello, person, raw, rawSession, server, token, until } from "./support.ts";
+import {
+  closeAll,
+  freshUser,
+  hello,
+  person,
+  raw,
+  rawSession,
+  server,
+  token,
+  until,
+} from "./support.ts";
 
 after(closeAll);
 
@@ -18,7 +28,12 @@ async function request(...lines: string[]): Promise<string> {
     answer += data.toString("latin1");
   });
   socket.write([...lines, "", ""].join("\r\n"));
-  await new Promise((resolve) => socket.on("close", resolve).on("error", resolve).setTimeout(15_000, () => socket.destroy()));
+  await new Promise((resolve) =>
+    socket
+      .on("close", resolve)
+      .on("error", resolve)
+      .setTimeout(15_000, () => socket.destroy()),
+  );
   return answer;
 }
 
@@ -95,7 +110,14 @@ describe("a request that is no upgrade of ours is refused", () => {
 
   it("two in one segment get one answer", async () => {
     const one = ["GET / HTTP/1.1", "Host: localhost", ""];
-    const answer = await request(...one, "POST / HTTP/1.1", "Host: localhost", "Content-Length: 3", "", "abc");
+    const answer = await request(
+      ...one,
+      "POST / HTTP/1.1",
+      "Host: localhost",
+      "Content-Length: 3",
+      "",
+      "abc",
+    );
     assert.equal(answer.split("HTTP/1.").length - 1, 1);
   });
 });
@@ -103,7 +125,14 @@ describe("a request that is no upgrade of ours is refused", () => {
 describe("a command that is wrong is refused, and says what would be right", () => {
   const send = (fields: object): Command => ({
     $case: "sendMessage",
-    value: { conversationId: uuid(), clientMessageId: uuid(), contentType: "", body: bytes(1), replyToSeq: 0, ...fields },
+    value: {
+      conversationId: uuid(),
+      clientMessageId: uuid(),
+      contentType: "",
+      body: bytes(1),
+      replyToSeq: 0,
+      ...fields,
+    },
   });
   const group = (fields: object): Command => ({
     $case: "createGroup",
@@ -111,18 +140,43 @@ describe("a command that is wrong is refused, and says what would be right", () 
   });
   const cases: [string, Command, string, string][] = [
     ["no conversation id", send({ conversationId: "" }), "INVALID_ARGUMENT", "conversation_id"],
-    ["an id that does not parse", send({ conversationId: "42" }), "INVALID_ARGUMENT", "conversation_id"],
-    ["no client_message_id", send({ clientMessageId: "" }), "INVALID_ARGUMENT", "client_message_id"],
+    [
+      "an id that does not parse",
+      send({ conversationId: "42" }),
+      "INVALID_ARGUMENT",
+      "conversation_id",
+    ],
+    [
+      "no client_message_id",
+      send({ clientMessageId: "" }),
+      "INVALID_ARGUMENT",
+      "client_message_id",
+    ],
     ["no body", send({ body: bytes(0) }), "INVALID_ARGUMENT", "body"],
     ["a body over the limit", send({ body: bytes(16385) }), "INVALID_ARGUMENT", "body"],
     ["a strange content type", send({ contentType: "é" }), "INVALID_ARGUMENT", "content_type"],
     ["a conversation that does not exist", send({}), "NOT_FOUND", ""],
-    ["a chat with nobody", { $case: "openDirect", value: { user: "" } }, "INVALID_ARGUMENT", "user"],
+    [
+      "a chat with nobody",
+      { $case: "openDirect", value: { user: "" } },
+      "INVALID_ARGUMENT",
+      "user",
+    ],
     ["a group without a title", group({ title: "" }), "INVALID_ARGUMENT", "title"],
     ["a title that shows nothing", group({ title: "\u200b" }), "INVALID_ARGUMENT", "title"],
     ["a member that is none", group({ members: ["a", "b c"] }), "INVALID_ARGUMENT", "members[1]"],
-    ["a page that is none", { $case: "listConversations", value: { page: "x", limit: 0 } }, "INVALID_ARGUMENT", "page"],
-    ["a limit above the limit", { $case: "listConversations", value: { page: "", limit: 201 } }, "INVALID_ARGUMENT", "limit"],
+    [
+      "a page that is none",
+      { $case: "listConversations", value: { page: "x", limit: 0 } },
+      "INVALID_ARGUMENT",
+      "page",
+    ],
+    [
+      "a limit above the limit",
+      { $case: "listConversations", value: { page: "", limit: 201 } },
+      "INVALID_ARGUMENT",
+      "limit",
+    ],
     ["another Hello", hello("x"), "FAILED_PRECONDITION", ""],
   ];
   for (const [what, command, code, field] of cases)

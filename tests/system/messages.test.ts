@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import { bodies, closeAll, freshUser, person, personElsewhere, raw, hello, token, until } from "./support.ts";
+import {
+  bodies,
+  closeAll,
+  freshUser,
+  hello,
+  person,
+  personElsewhere,
+  raw,
+  token,
+  until,
+} from "./support.ts";
 
 after(closeAll);
 
@@ -15,7 +25,9 @@ describe("a message", () => {
     }
     const sent = await Promise.all(sends);
     assert.equal(new Set(sent.map((s) => s.seq)).size, 200);
-    await until("both have all", () => [alice, bob].every((p) => bodies(p.seen.get(id)).length === 200));
+    await until("both have all", () =>
+      [alice, bob].every((p) => bodies(p.seen.get(id)).length === 200),
+    );
     assert.deepEqual(bodies(alice.seen.get(id)), bodies(bob.seen.get(id)));
     for (const one of [alice, bob])
       assert.deepEqual(
@@ -65,14 +77,20 @@ describe("a message", () => {
     for (let i = 0; i < 120; i++) await alice.client.send(id, `m${i}`);
     const back = await person(bob.user, { cursors });
     await until("all missed are there", () => bodies(back.seen.get(id)).length === 120);
-    assert.deepEqual(bodies(back.seen.get(id)), Array.from({ length: 120 }, (_, i) => `m${i}`));
+    assert.deepEqual(
+      bodies(back.seen.get(id)),
+      Array.from({ length: 120 }, (_, i) => `m${i}`),
+    );
     const newest = await back.client.history(id, { limit: 50 });
     assert.equal(newest.events.length, 50);
     assert.equal(newest.hasMore, true);
     const older = await back.client.history(id, { before: newest.events[0]?.seq ?? 0 });
     assert.equal(older.events.at(-1)?.seq, (newest.events[0]?.seq ?? 0) - 1);
     const first = await back.client.history(id, { after: 0, limit: 2 });
-    assert.deepEqual(first.events.map((e) => e.seq), [1, 2]);
+    assert.deepEqual(
+      first.events.map((e) => e.seq),
+      [1, 2],
+    );
   });
 
   it("to a cursor far behind is not sent, and the client is told plainly", async () => {

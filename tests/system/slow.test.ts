@@ -19,7 +19,7 @@ function frame(payload: Uint8Array): Buffer {
 /** Says Hello and then never reads again. */
 async function deafClient(user: string): Promise<Socket> {
   const { hostname, port } = new URL(server.url);
-  const socket = connect({ port: Number(port), host: hostname, highWaterMark: 1024 });
+  const socket = connect({ port: Number(port), host: hostname });
   socket.write(
     "GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +

@@ -1,9 +1,19 @@
 /** What the system tests share: the server under test (tests/harness/test starts it), clients of it. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { type Client, type ClientOptions, createClient } from "../../clients/web/src/index.ts";
-import { type ConversationEvent, webSocket } from "../../clients/web/src/index.ts";
-import { type Command, decodeItems, encodeCommand, type Item } from "../../clients/web/src/codec.ts";
+import {
+  type Command,
+  decodeItems,
+  encodeCommand,
+  type Item,
+} from "../../clients/web/src/codec.ts";
+import {
+  type Client,
+  type ClientOptions,
+  type ConversationEvent,
+  createClient,
+  webSocket,
+} from "../../clients/web/src/index.ts";
 
 const required = (name: string): string => {
   const value = process.env[name];
@@ -97,7 +107,11 @@ export async function person(
 }
 
 /** A second person of another worker than the first. */
-export async function personElsewhere(user: string, than: Person, device = "test"): Promise<Person> {
+export async function personElsewhere(
+  user: string,
+  than: Person,
+  device = "test",
+): Promise<Person> {
   for (let i = 0; i < 100; i++) {
     const one = await person(user, {}, device);
     if (one.client.welcome?.node !== than.client.welcome?.node) return one;

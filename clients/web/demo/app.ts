@@ -25,7 +25,9 @@ function panelForm(
   fields: readonly [string, string][],
   submit: (values: string[]) => Promise<void>,
 ): HTMLElement {
-  const inputs = fields.map(([label, id]) => [label, el("input", { name: id, required: true })] as const);
+  const inputs = fields.map(
+    ([label, id]) => [label, el("input", { name: id, required: true })] as const,
+  );
   const error = el("p", { className: "error", attributes: { role: "alert" } });
   const form = el(
     "form",
@@ -106,7 +108,10 @@ function chat(client: Client, account: Account): HTMLElement[] {
           ["Members, with commas", "members"],
         ],
         async ([name = "", members = ""]) => {
-          const conversation = await client.createGroup(name, members.split(/[\s,]+/).filter(Boolean));
+          const conversation = await client.createGroup(
+            name,
+            members.split(/[\s,]+/).filter(Boolean),
+          );
           store.add(conversation);
           open(conversation.id);
         },

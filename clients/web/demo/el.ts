@@ -1,6 +1,6 @@
 type Child = Node | string;
 type Properties<K extends keyof HTMLElementTagNameMap> = Partial<
-  Omit<HTMLElementTagNameMap[K], "dataset" | "style">
+  Omit<HTMLElementTagNameMap[K], "attributes" | "dataset" | "style">
 > & { attributes?: Record<string, string> };
 
 /** An element with its properties and children; text is always text. */

@@ -1,13 +1,14 @@
 /** The only room that knows protobuf. */
+
+import { type ErrorCode, MartletError } from "./errors.ts";
 import {
-  type Conversation as WireConversation,
   ConversationKind,
   Role,
+  type Conversation as WireConversation,
 } from "./gen/martlet/v1/conversations.ts";
 import { Code } from "./gen/martlet/v1/error.ts";
 import type { ConversationEvent as WireEvent } from "./gen/martlet/v1/events.ts";
-import { ClientFrame, type Item as WireItem, ServerFrame } from "./gen/martlet/v1/frame.ts";
-import { type ErrorCode, MartletError } from "./errors.ts";
+import { ClientFrame, ServerFrame, type Item as WireItem } from "./gen/martlet/v1/frame.ts";
 import type { Conversation, ConversationEvent, Cursor, Welcome } from "./model.ts";
 
 export type Command = NonNullable<ClientFrame["command"]>;
@@ -17,7 +18,12 @@ export type Result = NonNullable<
 
 /** What the server tells, one at a time. */
 export type Item =
-  | { kind: "reply"; requestId: number; result: Result | undefined; error: MartletError | undefined }
+  | {
+      kind: "reply";
+      requestId: number;
+      result: Result | undefined;
+      error: MartletError | undefined;
+    }
   | { kind: "event"; event: ConversationEvent }
   | { kind: "welcome"; welcome: Welcome }
   | { kind: "state"; conversation: Conversation }
@@ -73,7 +79,8 @@ export function toConversation(wire: WireConversation | undefined): Conversation
     unreadCount,
     lastEventTimeMs,
     kind: wire.kind === ConversationKind.CONVERSATION_KIND_DIRECT ? "direct" : "group",
-    role: wire.role === Role.ROLE_OWNER ? "owner" : wire.role === Role.ROLE_ADMIN ? "admin" : "member",
+    role:
+      wire.role === Role.ROLE_OWNER ? "owner" : wire.role === Role.ROLE_ADMIN ? "admin" : "member",
     lastEvent: wire.lastEvent && toEvent(wire.lastEvent),
   };
 }
@@ -82,8 +89,7 @@ function toItem(kind: NonNullable<WireItem["kind"]>): Item | undefined {
   switch (kind.$case) {
     case "reply": {
       const { requestId, result } = kind.value;
-      if (result?.$case !== "error")
-        return { kind: "reply", requestId, result, error: undefined };
+      if (result?.$case !== "error") return { kind: "reply", requestId, result, error: undefined };
       const { code, message, field, retryAfterMs } = result.value;
       const error = new MartletError(codes.get(code) ?? "INTERNAL", message, field, retryAfterMs);
       return { kind: "reply", requestId, result: undefined, error };

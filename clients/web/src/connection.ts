@@ -1,5 +1,12 @@
+import {
+  type Command,
+  decodeItems,
+  encodeCommand,
+  helloCommand,
+  type Item,
+  type Result,
+} from "./codec.ts";
 import { adviceFor } from "./codes.ts";
-import { type Command, decodeItems, encodeCommand, helloCommand, type Item, type Result } from "./codec.ts";
 import { MartletError } from "./errors.ts";
 import type { Cursor, Welcome } from "./model.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -118,7 +125,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     rejectAll(new MartletError("CLOSED", reason || `closed with ${code}`));
     if (advice === "reconnect-with-fresh-token") {
       wantsFreshToken = true;
-      if (code === 4002 && ++refusedTokens > 1) return finish(reason || "the token is not accepted");
+      if (code === 4002 && ++refusedTokens > 1)
+        return finish(reason || "the token is not accepted");
     }
     if (advice === "stop") return finish(reason || `closed with ${code}`);
     scheduleRetry(reason);
@@ -128,7 +136,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     const pipe = transport;
     if (state !== "connected" || !pipe)
       return Promise.reject(new MartletError("CLOSED", "not connected"));
-    const id = (lastRequestId = (lastRequestId % 0xffffffff) + 1);
+    lastRequestId = (lastRequestId % 0xffffffff) + 1;
+    const id = lastRequestId;
     return new Promise((resolve, reject) => {
       const timer = clock.setTimeout(() => {
         waiting.delete(id);

@@ -29,7 +29,6 @@ export class MartletError extends Error {
     this.code = code;
     this.field = field;
     this.retryAfterMs = retryAfterMs;
-    this.retryable =
-      code === "UNAVAILABLE" || code === "RESOURCE_EXHAUSTED" || code === "TIMEOUT";
+    this.retryable = code === "UNAVAILABLE" || code === "RESOURCE_EXHAUSTED" || code === "TIMEOUT";
   }
 }

@@ -1,4 +1,10 @@
-export { type Client, type ClientEvents, type ClientOptions, createClient, type SendOptions } from "./client.ts";
+export {
+  type Client,
+  type ClientEvents,
+  type ClientOptions,
+  createClient,
+  type SendOptions,
+} from "./client.ts";
 export type { Clock, ConnectionState } from "./connection.ts";
 export { type ErrorCode, MartletError } from "./errors.ts";
 export type {

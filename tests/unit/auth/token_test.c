@@ -168,10 +168,12 @@ static char *forge(const char *algorithm, const char *kid, const char *extra, co
 	char *token = malloc(16384);
 	cjose_err error;
 
-	snprintf(header, sizeof(header), "{\"alg\":\"%s\"%s%s%s%s}", algorithm, kid ? ",\"kid\":\"" : "",
-	         kid ? kid : "", kid ? "\"" : "", extra);
-	assert_true(cjose_base64url_encode((const uint8_t *)header, strlen(header), &parts[0], &length, &error));
-	assert_true(cjose_base64url_encode((const uint8_t *)claims, strlen(claims), &parts[1], &length, &error));
+	snprintf(header, sizeof(header), "{\"alg\":\"%s\"%s%s%s%s}", algorithm,
+	         kid ? ",\"kid\":\"" : "", kid ? kid : "", kid ? "\"" : "", extra);
+	assert_true(cjose_base64url_encode((const uint8_t *)header, strlen(header), &parts[0],
+	                                   &length, &error));
+	assert_true(cjose_base64url_encode((const uint8_t *)claims, strlen(claims), &parts[1],
+	                                   &length, &error));
 	sprintf(token, "%s.%s", parts[0], parts[1]);
 	if (secret)
 		assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret, size,
@@ -213,7 +215,8 @@ static void forged_headers_are_bad(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *token = forge(cases[i].algorithm, cases[i].kid, cases[i].extra, GOOD, SECRET, 48);
+		char *token =
+			forge(cases[i].algorithm, cases[i].kid, cases[i].extra, GOOD, SECRET, 48);
 		enum token_status status = verify(keys, token, NOW_MS);
 
 		if (status != cases[i].status)
@@ -280,8 +283,8 @@ static void claims_of_the_wrong_kind_are_bad(void **state)
 static void what_is_no_token_is_bad(void **state)
 {
 	static const char *const cases[] = {
-		"",         ".",       "..",       "...",  "a.b.c",
-		"a..c",     ".b.c",    "a.b.",     "a b.c", "eyJhbGciOiJIUzI1NiJ9.e30",
+		"",         ".",       "..",       "...",      "a.b.c",
+		"a..c",     ".b.c",    "a.b.",     "a b.c",    "eyJhbGciOiJIUzI1NiJ9.e30",
 		"\x01.b.c", "a+/.b.c", "a=.b=.c=", "\xff\xfe",
 	};
 	struct token_keys *keys = load("", "");

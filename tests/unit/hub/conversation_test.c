@@ -82,15 +82,21 @@ static void on_lag(void *context, struct session *session)
 static int set_up(void **state)
 {
 	struct world *world = memory_new(sizeof(*world));
-	const struct hub_options options = {.sessions_of_user = 2, .tail_events = 16, .tail_bytes = 1024,
-	                                    .held_events = 32, .resume_events = 100, .linger_ms = 1000,
+	const struct hub_options options = {.sessions_of_user = 2,
+	                                    .tail_events = 16,
+	                                    .tail_bytes = 1024,
+	                                    .held_events = 32,
+	                                    .resume_events = 100,
+	                                    .linger_ms = 1000,
 	                                    .hole_ms = 20};
-	const struct hub_needs needs = {world, ignore_user, ignore_user, ignore_conversation,
-	                                ignore_conversation, on_hole, on_lag, ignore_session};
+	const struct hub_needs needs = {
+		world,   ignore_user, ignore_user,   ignore_conversation, ignore_conversation,
+		on_hole, on_lag,      ignore_session};
 
 	world->options = (struct session_options){.outbound_bytes = 8 * EVENTS * 2,
 	                                          .outbound_low_bytes = 8 * EVENTS,
-	                                          .pending_commands = 4, .hello_ms = 100};
+	                                          .pending_commands = 4,
+	                                          .hello_ms = 100};
 	timers_init(&world->timers, 1);
 	world->hub = hub_create(&options, &needs, &world->timers);
 	*state = world;
@@ -194,7 +200,8 @@ static void events_in_any_order_arrive_once_and_in_order(void **state)
 	}
 }
 
-static void conversation_ahead_of_expected_asks_for_the_hole_and_goes_on_when_it_is_filled(void **state)
+static void conversation_ahead_of_expected_asks_for_the_hole_and_goes_on_when_it_is_filled(
+	void **state)
 {
 	struct world *world = *state;
 	struct conversation *conversation = hub_get_conversation(world->hub, &room);

@@ -62,7 +62,7 @@ static void uuid_v7_is_ordered_by_time_and_says_its_version(void **state)
 
 static void text_that_is_no_utf8_or_shows_nothing_is_told(void **state)
 {
-	static const char *const malformed[] = {"\x80",     "\xc0\xaf",         "\xe0\x80\xaf",
+	static const char *const malformed[] = {"\x80",         "\xc0\xaf",         "\xe0\x80\xaf",
 	                                        "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xc3",
 	                                        "\xff"};
 	static const char *const invisible[] = {"", "  \t", "\xe2\x80\x8b", "\xef\xbb\xbf\xc2\xa0"};

@@ -7,9 +7,9 @@ const subprotocol = "martlet.v1";
  * WebSocket, the browser's or, in a Node without one, whatever constructor is given. Closing tells the
  * handlers at once, with 1000: a browser may take a minute to give up a dead connection by itself.
  */
-export function webSocket(constructor: typeof WebSocket = globalThis.WebSocket): TransportFactory {
+export function webSocket(Socket: typeof WebSocket = globalThis.WebSocket): TransportFactory {
   return (url, handlers) => {
-    const socket = new constructor(url, [subprotocol]);
+    const socket = new Socket(url, [subprotocol]);
     let ended = false;
     const end = (code: number, reason: string) => {
       if (ended) return;

@@ -158,7 +158,7 @@ $(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet/v1/frame.ts
 
 # ---- lint ------------------------------------------------------------------------------------------
 
-C_FILES := $(SOURCES) $(HEADERS) $(TESTS)
+C_FILES := $(SOURCES) $(HEADERS) $(TESTS) $(BENCH) $(wildcard tests/bench/*.h)
 
 lint: deps $(GENERATED:.c=.h) clients/web/src/gen/martlet/v1/frame.ts ## all of the following
 	@$(MAKE) lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web lint-shell
@@ -180,7 +180,7 @@ lint-proto: ## buf finds nothing in proto/
 lint-web: ## the types and style of the TypeScript
 	@npm run --silent check 2>/dev/null
 lint-shell: ## shellcheck finds nothing
-	@shellcheck -x -e SC2317 .ci/run $(filter-out %.txt,$(wildcard tests/harness/*))
+	@shellcheck -x -e SC2317 .ci/run $(filter-out %.txt,$(wildcard tests/harness/*) tests/bench/run)
 
 # ---- words -----------------------------------------------------------------------------------------
 
@@ -214,6 +214,13 @@ test-browser: deps ## the demo page in Chromium
 	@$(MAKE) all
 	@T=$(T) tests/harness/test browser
 
+bench: deps ## speed and cost: figures, no pass or fail
+	@$(MAKE) all $(BUILD)/release/load
+	@tests/bench/run
+
+$(OUT)/load: $(patsubst %.c,$(OUT)/%.o,$(BENCH)) $(OUT)/libproto.a
+	$(call link,libprotobuf-c)
+
 format: deps ## formats C and TypeScript
 	@clang-format -i $(C_FILES)
 	@node_modules/.bin/buf format -w proto
@@ -222,6 +229,6 @@ format: deps ## formats C and TypeScript
 clean: ## removes everything that was built, not the data of `make run`
 	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web help deps run test test-unit test-web test-system test-browser format clean \
+.PHONY: all always web help deps run test test-unit test-web test-system test-browser bench format clean \
 	test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
 	lint-shell

@@ -98,6 +98,8 @@ export function createClient(options: ClientOptions): Client {
     if (fetching.has(id)) return;
     fetching.add(id);
     try {
+      // The rest of the message that told of it may close it.
+      await Promise.resolve();
       for (let after = log.hole(); after !== undefined; after = log.hole()) {
         const page = await history(id, { after });
         for (const event of page.events) deliver(log.take(event));

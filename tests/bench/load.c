@@ -100,6 +100,12 @@ static void take_item(struct client *client, const Martlet__V1__Item *item)
 	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_CONVERSATION_JOINED) {
 		snprintf(client->conversation, sizeof(client->conversation), "%s",
 		         item->conversation_joined->conversation->id);
+	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_CONVERSATION_STATE &&
+	           item->conversation_state->conversation->kind ==
+	                   MARTLET__V1__CONVERSATION_KIND__CONVERSATION_KIND_DIRECT) {
+		/* The pair of a scenario before this one. */
+		snprintf(client->conversation, sizeof(client->conversation), "%s",
+		         item->conversation_state->conversation->id);
 	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_READY && !client->is_ready) {
 		client->is_ready = true;
 		ready++;

@@ -203,6 +203,11 @@ test-unit: deps ## the rooms one by one, under sanitizers
 	@$(MAKE) VARIANT=test test-programs
 	@T=$(T) tests/harness/test unit
 
+test-store: deps ## the store against PostgreSQL, under sanitizers
+	@$(MAKE) all
+	@$(MAKE) VARIANT=test test-programs
+	@T=$(T) tests/harness/test store
+
 test-web: deps clients/web/src/gen/martlet/v1/frame.ts ## the TypeScript SDK by itself
 	@T=$(T) tests/harness/test web
 
@@ -229,6 +234,6 @@ format: deps ## formats C and TypeScript
 clean: ## removes everything that was built, not the data of `make run`
 	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web help deps run test test-unit test-web test-system test-browser bench format clean \
+.PHONY: all always web help deps run test test-unit test-store test-web test-system test-browser bench format clean \
 	test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
 	lint-shell

@@ -257,7 +257,7 @@ static double percentile(double part)
 	uint64_t wanted = (uint64_t)((double)deliveries * part);
 	uint64_t seen = 0;
 
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i + 1 < BUCKETS; i++) {
 		seen += histogram[i];
 		if (seen > wanted)
 			return (double)(i + 1) * BUCKET_NS / 1e6;

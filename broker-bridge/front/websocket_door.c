@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #define LISTENERS_MOST 64
@@ -95,10 +96,22 @@ static void be_patient(struct connection *connection, enum patience patience, ui
 	DL_APPEND2(door->timed[patience], connection, timed_prev, timed_next);
 }
 
-/* At once, without a word: the socket is closed before this returns. */
+/* Whether libwebsockets still holds a part of the last message. */
+static bool is_blocked(const struct connection *connection)
+{
+	return lws_partial_buffered(connection->wsi) != 0;
+}
+
+/* Without a word. Told to close a socket that it holds a part of a message for, libwebsockets waits until
+ * that is read, which may be never; so writing is made to fail, and it closes the socket in its next turn. */
 static void drop(struct connection *connection)
 {
-	lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	/* Not due again before it is gone: on_tick goes on until nothing is. */
+	be_patient(connection, CLOSING, CLOSE_MS);
+	if (is_blocked(connection))
+		shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
+	else
+		lws_set_timeout(connection->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
 /* The session's pipe. */
@@ -184,11 +197,6 @@ static bool write_message(struct connection *connection)
 	return is_good;
 }
 
-static bool is_blocked(const struct connection *connection)
-{
-	return lws_partial_buffered(connection->wsi) != 0;
-}
-
 /* The close frame goes behind whatever libwebsockets still holds; by its own way it would be left out
  * there. The number is LWS_WRITE_CLOSE of its private header. */
 static void write_close(struct connection *connection)
@@ -246,6 +254,13 @@ static void ping(struct connection *connection)
 		lws_write(connection->wsi, payload + LWS_PRE, 4, LWS_WRITE_PING);
 }
 
+/* From an answered ping to the next one: the wait for the answer is a part of the interval. */
+static uint32_t rest_ms(const struct websocket_door_options *options)
+{
+	return options->heartbeat_ms > options->pong_ms ? options->heartbeat_ms - options->pong_ms
+	                                                : 0;
+}
+
 static void on_due(struct connection *connection)
 {
 	switch ((enum patience)connection->patience) {
@@ -254,7 +269,7 @@ static void on_due(struct connection *connection)
 		break;
 	case PINGED:
 		if (connection->is_heard)
-			be_patient(connection, RESTING, connection->door->options.heartbeat_ms);
+			be_patient(connection, RESTING, rest_ms(&connection->door->options));
 		else
 			drop(connection);
 		break;
@@ -339,7 +354,7 @@ static void on_established(struct lws *wsi, struct connection *connection)
 	connection->wsi = wsi;
 	buffer_init(&connection->message, door->options.frame_bytes);
 	DL_APPEND2(door->timed[RESTING], connection, timed_prev, timed_next);
-	be_patient(connection, RESTING, door->options.heartbeat_ms);
+	be_patient(connection, RESTING, rest_ms(&door->options));
 	door->connections++;
 	connection->session =
 		session_create(door->options.hub, door->options.session, &connection->pipe);
@@ -443,10 +458,10 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	}
 }
 
-/* The first is where requests go that are no upgrade; it is no subprotocol that anyone may choose, because
- * upgrade_judge asks for the second by name. */
+/* The first is where requests go that are no upgrade. libwebsockets takes the first that a client names of
+ * these, so its name is one that no header can hold. */
 static const struct lws_protocols protocols[] = {
-	{.name = "http",
+	{.name = "no upgrade",
          .callback = on_lws,
          .per_session_data_size = sizeof(struct connection),
          .rx_buffer_size = READ_BYTES,
@@ -613,10 +628,7 @@ void websocket_door_close(struct websocket_door *door, void (*on_closed)(void *c
 	door->on_closed = on_closed;
 	door->closed_context = context;
 	websocket_door_stop_listening(door);
-	for (int patience = 0; patience < PATIENCES; patience++) {
-		while (door->timed[patience])
-			drop(door->timed[patience]);
-	}
+	/* Drops what connections are left, also those that drop() must wait for. */
 	lws_context_destroy(door->lws);
 	uv_close((uv_handle_t *)&door->timer, on_timer_closed);
 }

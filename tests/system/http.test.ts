@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
 import { connect } from "node:net";
+import { describe, it } from "node:test";
 import { freshUser, server } from "./support.ts";
 
-const signIn = (body: string, headers: Record<string, string> = { "Content-Type": "application/json" }) =>
-  fetch(`${server.http}/dev/sign-in`, { method: "POST", headers, body });
+const signIn = (
+  body: string,
+  headers: Record<string, string> = { "Content-Type": "application/json" },
+) => fetch(`${server.http}/dev/sign-in`, { method: "POST", headers, body });
 
 /** A request that fetch would not make, to the page's address. */
 async function request(text: string): Promise<string> {
@@ -38,7 +40,13 @@ describe("the page's address", () => {
   });
 
   it("serves nothing outside its folder, and no other methods", async () => {
-    for (const path of ["/../martlet.conf", "/%2e%2e/martlet.conf", "/keys", "/.git", "/index.html/"]) {
+    for (const path of [
+      "/../martlet.conf",
+      "/%2e%2e/martlet.conf",
+      "/keys",
+      "/.git",
+      "/index.html/",
+    ]) {
       const answer = await request(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
       assert.match(answer, /^HTTP\/1\.1 404 /, path);
     }

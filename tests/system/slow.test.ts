@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { after, describe, it } from "node:test";
 import { encodeCommand } from "../../clients/web/src/codec.ts";
-import { closeAll, freshUser, hello, person, server, token, until } from "./support.ts";
+import {
+  closeAll,
+  freshUser,
+  hello,
+  person,
+  personElsewhere,
+  server,
+  token,
+  until,
+} from "./support.ts";
 
 after(closeAll);
 
@@ -65,5 +75,22 @@ describe("a client that never reads", () => {
     assert.ok(at === -1 || bytes[at - 2] === 0x88);
     assert.ok(bytes.length > 0);
     await alice.client.send(id, "still here");
+  });
+
+  it("and never will is let go in time, and its worker goes on", async () => {
+    const alice = await person(freshUser("alice"));
+    const bob = await personElsewhere(freshUser("bob"), alice);
+    const deaf = freshUser("deaf");
+    const { id } = await alice.client.createGroup("Louder", [bob.user, deaf]);
+    const socket = await deafClient(deaf);
+    for (let i = 0; i < 40; i++)
+      await Promise.all(Array.from({ length: 10 }, () => alice.client.send(id, "x".repeat(16000))));
+    const log = () => readFileSync(`${server.folder}/log/martlet.log`, "utf8");
+    await until("it is being closed", () => log().includes(`user=${deaf} code=4008`));
+    // The server gives it three seconds to take the close frame: both workers must be there after that.
+    const end = Date.now() + 4000;
+    await until("that time is over", () => Date.now() > end);
+    await Promise.all([alice, bob].map(({ client }) => client.openDirect(freshUser("other"))));
+    socket.destroy();
   });
 });

@@ -132,7 +132,7 @@ static bool get_host(struct MHD_Connection *connection, char ret_host[256])
 	size_t size =
 		host && host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host ? host : "", ":");
 
-	if (!host || !size || size > 255)
+	if (!host || !size || size > 255 || (host[0] == '[' && !strchr(host, ']')))
 		return false;
 	for (size_t i = 0; i < size; i++) {
 		if (!isalnum((unsigned char)host[i]) &&
@@ -243,7 +243,7 @@ static bool is_json(struct MHD_Connection *connection)
 {
 	const char *type = header_of(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
 
-	return type && strncasecmp(type, "application/json", 16) == 0;
+	return type && strncasecmp(type, "application/json", 16) == 0 && strchr("; ", type[16]);
 }
 
 static enum MHD_Result on_sign_in(const struct http_door *door, struct MHD_Connection *connection,

@@ -304,8 +304,8 @@ static struct websocket_door *door_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* One request a connection: what libwebsockets 4.1 does with a second one cannot be trusted (see
- * front/README.md). */
+/* One request a connection: what libwebsockets 4.1 does with a second one cannot be trusted: it
+ * reads freed memory, and answers pipelined ones without end. */
 static bool is_first_request(struct lws *wsi)
 {
 	static char seen;

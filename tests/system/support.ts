@@ -63,6 +63,8 @@ export interface Person {
   readonly client: Client;
   /** What the client delivered, by conversation. */
   readonly seen: Map<string, ConversationEvent[]>;
+  /** The conversations that it was told of. */
+  readonly known: ReadonlySet<string>;
   /** Its connections so far; closing the last one is what a broken network does. */
   readonly sockets: WebSocket[];
 }
@@ -77,6 +79,7 @@ export async function person(
   const signed = token(user);
   let readies = 0;
   const seen = new Map<string, ConversationEvent[]>();
+  const known = new Set<string>();
   const sockets: WebSocket[] = [];
   class Kept extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
@@ -91,7 +94,8 @@ export async function person(
     transport: webSocket(Kept),
     ...options,
   });
-  const one: Person = { user, client, seen, sockets };
+  const one: Person = { user, client, seen, known, sockets };
+  client.on("conversation", ({ id }) => known.add(id));
   client.on("event", (event) => {
     const list = seen.get(event.conversationId) ?? [];
     list.push(event);

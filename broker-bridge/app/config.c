@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <ini.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,22 @@
 #define LIST_MOST 64
 
 /* What a value must be like; each has a reader in `kinds`. */
-enum kind { TEXT, NAME, PATH, NUMBER, WORKERS, SWITCH, ADDRESSES, ORIGINS, LEVEL, FORMAT, SECRET };
+enum kind {
+	TEXT,
+	NAME,
+	PATH,
+	NUMBER,
+	WORKERS,
+	SWITCH,
+	ADDRESSES,
+	HOST,
+	ORIGINS,
+	URL,
+	TLS_URL,
+	LEVEL,
+	FORMAT,
+	SECRET,
+};
 
 struct key {
 	const char *section;
@@ -33,14 +49,19 @@ struct key {
 
 #define WORD_(value) #value
 #define WORD(value) WORD_(value)
-#define KEY(section, name, kind, preset)                                                           \
+/* NOLINTBEGIN(bugprone-macro-parentheses): the name of a member takes none. */
+#define FIELD(field_section, field_name)                                                           \
+	.section = #field_section, .name = #field_name,                                            \
+	.offset = offsetof(struct config, field_section.field_name)
+/* NOLINTEND(bugprone-macro-parentheses) */
+#define KEY(section, name, key_kind, value)                                                        \
 	{                                                                                          \
-#section, #name, kind, offsetof(struct config, section.name), preset, 0, 0         \
+		FIELD(section, name), .kind = (key_kind), .preset = (value)                        \
 	}
-#define COUNT(section, name, preset, least, most)                                                  \
+#define COUNT(section, name, value, from, to)                                                      \
 	{                                                                                          \
-#section, #name, NUMBER, offsetof(struct config, section.name), WORD(preset),      \
-			least, most                                                                \
+		FIELD(section, name), .kind = NUMBER, .preset = WORD(value), .least = (from),      \
+				      .most = (to)                                                 \
 	}
 
 static const struct key keys[] = {
@@ -64,15 +85,15 @@ static const struct key keys[] = {
 	KEY(http, listen, ADDRESSES, "127.0.0.1:8080"),
 	KEY(http, tls_listen, ADDRESSES, ""),
 	KEY(http, web_root, PATH, ""),
-	KEY(http, websocket_url, TEXT, ""),
-	KEY(http, websocket_tls_url, TEXT, ""),
+	KEY(http, websocket_url, URL, ""),
+	KEY(http, websocket_tls_url, TLS_URL, ""),
 	KEY(admin, listen, ADDRESSES, "127.0.0.1:8081"),
 	KEY(auth, keys, PATH, "keys"),
 	KEY(auth, issuer, TEXT, ""),
 	KEY(auth, audience, TEXT, ""),
 	COUNT(auth, leeway_ms, 5000, 0, 300000),
 	KEY(auth, development_sign_in, SWITCH, "off"),
-	KEY(mosquitto, host, TEXT, "127.0.0.1"),
+	KEY(mosquitto, host, HOST, "127.0.0.1"),
 	COUNT(mosquitto, port, 1883, 1, 65535),
 	KEY(mosquitto, user, TEXT, ""),
 	KEY(mosquitto, password_file, PATH, ""),
@@ -98,8 +119,10 @@ struct reading {
 	const char *path;
 	FILE *file;
 	FILE *errors;
+	char *text; /* of the line, as getline keeps it */
+	size_t text_bytes;
 	char folder[PATH_MAX];
-	int line;
+	int line; /* 0 before and after the file */
 	bool is_wrong;
 	bool is_given[KEYS];
 };
@@ -113,17 +136,45 @@ static const struct key *find_key(const char *section, const char *name)
 	return NULL;
 }
 
-/* "file:line: [section] key ..." or, for the environment, its variable. */
+static void name_variable(const struct key *key, char ret_name[VALUE_BYTES])
+{
+	snprintf(ret_name, VALUE_BYTES, "MARTLET_%s_%s", key->section, key->name);
+	for (char *at = ret_name; *at; at++)
+		*at = (char)toupper((unsigned char)*at);
+}
+
+/* One error: "file:line: " and what is wrong. */
+__attribute__((format(printf, 2, 3))) static void tell(struct reading *reading, const char *format,
+                                                       ...)
+{
+	va_list arguments;
+
+	reading->is_wrong = true;
+	fputs(reading->path, reading->errors);
+	if (reading->line)
+		fprintf(reading->errors, ":%d", reading->line);
+	fputs(": ", reading->errors);
+	va_start(arguments, format);
+	vfprintf(reading->errors, format, arguments);
+	va_end(arguments);
+	fputc('\n', reading->errors);
+}
+
+/* The value of a key is wrong: told at its line, or for the environment at its variable. */
 static void complain(struct reading *reading, const struct key *key, const char *value,
                      const char *what)
 {
+	char variable[VALUE_BYTES];
+
+	if (key->kind == SECRET)
+		value = "...";
+	if (reading->line) {
+		tell(reading, "[%s] %s = %s: %s", key->section, key->name, value, what);
+		return;
+	}
+	name_variable(key, variable);
 	reading->is_wrong = true;
-	if (reading->line)
-		fprintf(reading->errors, "%s:%d: [%s] %s = %s: %s\n", reading->path, reading->line,
-		        key->section, key->name, value, what);
-	else
-		fprintf(reading->errors, "environment: [%s] %s = %s: %s\n", key->section, key->name,
-		        value, what);
+	fprintf(reading->errors, "%s = %s: %s\n", variable, value, what);
 }
 
 static void *field_of(struct config *config, const struct key *key)
@@ -165,6 +216,8 @@ static const char *read_path(struct reading *reading, const struct key *key, con
 {
 	char path[PATH_MAX + VALUE_BYTES];
 
+	if (strlen(value) >= VALUE_BYTES)
+		return "give a path of less than 1024 bytes";
 	if (!*value || *value == '/')
 		return read_text(reading, key, value);
 	snprintf(path, sizeof(path), "%s/%s", reading->folder, value);
@@ -258,10 +311,10 @@ static bool is_address(const char *item)
 	unsigned long port;
 	size_t size = colon ? (size_t)(colon - item) : 0;
 
-	if (!size || size >= sizeof(host) || !isdigit((unsigned char)colon[1]))
+	if (!size || size >= sizeof(host) || !isdigit((unsigned char)colon[1]) || colon[1] == '0')
 		return false;
 	port = strtoul(colon + 1, &end, 10);
-	if (*end || port < 1 || port > 65535)
+	if (*end || port > 65535)
 		return false;
 	memcpy(host, item, size);
 	host[size] = '\0';
@@ -280,29 +333,84 @@ static const char *read_addresses(struct reading *reading, const struct key *key
 		"give address:port, several with commas: 127.0.0.1:8080, [::1]:8080, *:8080");
 }
 
-/* As a browser sends it: scheme://host[:port], nothing after. */
+/* A number, not a name: asking for a name blocks the loop. */
+static const char *read_host(struct reading *reading, const struct key *key, const char *value)
+{
+	unsigned char binary[16];
+
+	if (strcmp(value, "localhost") != 0 && inet_pton(AF_INET, value, binary) != 1 &&
+	    inet_pton(AF_INET6, value, binary) != 1)
+		return "give an address like 127.0.0.1 or ::1, or localhost";
+	return read_text(reading, key, value);
+}
+
+#define SMALL "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+/* After the host: nothing, or ":port" that is not the one a browser leaves out. */
+static bool is_origin_port(const char *text, const char *scheme)
+{
+	char *end;
+	unsigned long port;
+
+	if (!*text)
+		return true;
+	if (text[0] != ':' || !isdigit((unsigned char)text[1]) || text[1] == '0')
+		return false;
+	port = strtoul(text + 1, &end, 10);
+	return !*end && port <= 65535 && !(port == 80 && strncmp(scheme, "http:", 5) == 0) &&
+	       !(port == 443 && strncmp(scheme, "https:", 6) == 0);
+}
+
+/* As a browser sends it: scheme://host[:port] in lower case, without the scheme's own port and with nothing
+ * after. What a browser never sends would never match, and nobody would know why. */
 static bool is_origin(const char *item)
 {
-	const char *host = strstr(item, "://");
+	size_t scheme = strspn(item, SMALL DIGITS "+-.");
+	const char *host = item + scheme + strlen("://");
+	size_t size;
 
-	return strcmp(item, "*") == 0 ||
-	       (host && host != item && host[3] && !strpbrk(host + 3, "/?#"));
+	if (strcmp(item, "*") == 0)
+		return true;
+	if (!scheme || strncmp(item + scheme, "://", 3) != 0)
+		return false;
+	size = *host == '[' ? strspn(host, "[" DIGITS "abcdef:.")
+	                    : strspn(host, SMALL DIGITS "-._");
+	if (*host == '[' && host[size++] != ']')
+		return false;
+	return size && is_origin_port(host + size, item);
 }
 
 static const char *read_origins(struct reading *reading, const struct key *key, const char *value)
 {
 	return read_list(reading, key, value, is_origin,
-	                 "give origins like https://chat.example, several with commas, or *");
+	                 "give origins as browsers send them, several with commas: "
+	                 "https://chat.example, http://localhost:8080, or *");
+}
+
+static const char *read_url(struct reading *reading, const struct key *key, const char *value)
+{
+	if (*value && strncmp(value, "ws://", 5) != 0 && strncmp(value, "wss://", 6) != 0)
+		return "give an address like wss://chat.example/v1/ws";
+	return read_text(reading, key, value);
+}
+
+static const char *read_tls_url(struct reading *reading, const struct key *key, const char *value)
+{
+	if (*value && strncmp(value, "wss://", 6) != 0)
+		return "give an address like wss://chat.example/v1/ws";
+	return read_text(reading, key, value);
 }
 
 static const char *read_value(struct reading *reading, const struct key *key, const char *value)
 {
 	static const char *(*const readers[])(struct reading *, const struct key *,
 	                                      const char *) = {
-		[TEXT] = read_text,       [NAME] = read_name,       [PATH] = read_path,
-		[NUMBER] = read_number,   [WORKERS] = read_workers, [SWITCH] = read_switch,
-		[LEVEL] = read_level,     [FORMAT] = read_format,   [ADDRESSES] = read_addresses,
-		[ORIGINS] = read_origins, [SECRET] = read_text,
+		[TEXT] = read_text,     [NAME] = read_name,           [PATH] = read_path,
+		[NUMBER] = read_number, [WORKERS] = read_workers,     [SWITCH] = read_switch,
+		[HOST] = read_host,     [ADDRESSES] = read_addresses, [ORIGINS] = read_origins,
+		[URL] = read_url,       [TLS_URL] = read_tls_url,     [LEVEL] = read_level,
+		[FORMAT] = read_format, [SECRET] = read_text,
 	};
 
 	return readers[key->kind](reading, key, value);
@@ -313,17 +421,91 @@ static void take(struct reading *reading, const struct key *key, const char *val
 	const char *what = read_value(reading, key, value);
 
 	if (what)
-		complain(reading, key, key->kind == SECRET ? "..." : value, what);
+		complain(reading, key, value, what);
+}
+
+/* What there is instead of an unknown name. */
+
+static bool has_section(const char *section)
+{
+	for (size_t i = 0; i < KEYS; i++) {
+		if (strcmp(keys[i].section, section) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void list_sections(char *ret_list, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < KEYS && at < size; i++) {
+		if (!i || strcmp(keys[i].section, keys[i - 1].section) != 0)
+			at += (size_t)snprintf(ret_list + at, size - at, " [%s]", keys[i].section);
+	}
+}
+
+static void list_keys(const char *section, char *ret_list, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < KEYS && at < size; i++) {
+		if (strcmp(keys[i].section, section) == 0)
+			at += (size_t)snprintf(ret_list + at, size - at, " %s", keys[i].name);
+	}
+}
+
+static void tell_unknown(struct reading *reading, const char *section, const char *name)
+{
+	char list[VALUE_BYTES] = "";
+
+	if (has_section(section)) {
+		list_keys(section, list, sizeof(list));
+		tell(reading, "[%s] %s: there is no such key; there are%s", section, name, list);
+	} else {
+		list_sections(list, sizeof(list));
+		tell(reading, "[%s] %s: there is no such section; there are%s", section, name,
+		     list);
+	}
 }
 
 /* The file. */
 
+/* Whether inih can make something of it. It tells only of the first line that it cannot. */
+static bool is_ini(const char *line)
+{
+	if (*line == '[')
+		return strchr(line, ']') != NULL;
+	return !*line || strchr("\r\n;#", *line) || strpbrk(line, "=:");
+}
+
+/* One line for inih: whole, since it would take the rest of a long one for another line, and without
+ * indentation, since it would take an indented one for more of the value above. What is wrong is told, and
+ * read as an empty line. */
 static char *next_line(char *line, int size, void *context)
 {
 	struct reading *reading = context;
+	ssize_t length = getline(&reading->text, &reading->text_bytes, reading->file);
+	const char *text = reading->text;
 
+	if (length < 0)
+		return NULL;
 	reading->line++;
-	return fgets(line, size, reading->file);
+	if (reading->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
+	text += strspn(text, " \t");
+	*line = '\0';
+	if (strlen(reading->text) != (size_t)length)
+		tell(reading, "has a zero byte; write text");
+	else if (strlen(text) >= (size_t)size)
+		tell(reading,
+		     "is longer than %d bytes; a variable of the environment may be longer",
+		     size - 2);
+	else if (!is_ini(text))
+		tell(reading, "is neither [section] nor key = value");
+	else
+		memcpy(line, text, strlen(text) + 1);
+	return line;
 }
 
 static int on_pair(void *context, const char *section, const char *name, const char *value)
@@ -332,12 +514,9 @@ static int on_pair(void *context, const char *section, const char *name, const c
 	const struct key *key = find_key(section, name);
 
 	if (!key) {
-		reading->is_wrong = true;
-		fprintf(reading->errors,
-		        "%s:%d: [%s] %s: there is no such key; etc/martlet.conf has all\n",
-		        reading->path, reading->line, section, name);
+		tell_unknown(reading, section, name);
 	} else if (reading->is_given[key - keys]) {
-		complain(reading, key, "...", "was given before; give it once");
+		tell(reading, "[%s] %s was given before; give it once", section, name);
 	} else {
 		reading->is_given[key - keys] = true;
 		take(reading, key, value);
@@ -347,22 +526,24 @@ static int on_pair(void *context, const char *section, const char *name, const c
 
 static void read_file(struct reading *reading)
 {
-	int line;
+	int wrong_line;
 
+	errno = 0;
 	reading->file = fopen(reading->path, "re");
 	if (!reading->file) {
-		fprintf(reading->errors, "%s: %s\n", reading->path, strerror(errno));
-		reading->is_wrong = true;
+		tell(reading, "%s", strerror(errno));
 		return;
 	}
-	line = ini_parse_stream(next_line, reading, on_pair, reading);
-	if (line) {
-		fprintf(reading->errors, "%s:%d: is neither [section] nor key = value\n",
-		        reading->path, line);
-		reading->is_wrong = true;
-	}
-	fclose(reading->file);
+	wrong_line = ini_parse_stream(next_line, reading, on_pair, reading);
+	reading->line = wrong_line;
+	if (wrong_line)
+		tell(reading, "is neither [section] nor key = value");
 	reading->line = 0;
+	/* A folder opens like a file, and then has no line. */
+	if (ferror(reading->file))
+		tell(reading, "cannot be read; give a file");
+	fclose(reading->file);
+	free(reading->text);
 }
 
 static void find_folder(struct reading *reading)
@@ -380,17 +561,34 @@ static void find_folder(struct reading *reading)
 
 /* The environment. */
 
-static void name_variable(const struct key *key, char ret_name[VALUE_BYTES])
+/* A variable that looks like one of ours and is none: a key's name is spelled wrong. */
+static void judge_variable(struct reading *reading, const char *variable)
 {
-	snprintf(ret_name, VALUE_BYTES, "MARTLET_%s_%s", key->section, key->name);
-	for (char *at = ret_name; *at; at++)
-		*at = (char)toupper((unsigned char)*at);
+	const char *section = NULL;
+	char name[VALUE_BYTES];
+	char list[VALUE_BYTES] = "";
+
+	for (size_t i = 0; i < KEYS; i++) {
+		name_variable(&keys[i], name);
+		if (strncmp(variable, name, strlen(name)) == 0 && variable[strlen(name)] == '=')
+			return;
+		if (strncmp(variable, name, strlen(name) - strlen(keys[i].name)) == 0)
+			section = keys[i].section;
+	}
+	if (!section)
+		return;
+	list_keys(section, list, sizeof(list));
+	reading->is_wrong = true;
+	fprintf(reading->errors, "%.*s: [%s] has no such key; there are%s\n",
+	        (int)strcspn(variable, "="), variable, section, list);
 }
 
 static void read_environment(struct reading *reading)
 {
 	char name[VALUE_BYTES];
 
+	for (char **variable = environ; variable && *variable; variable++)
+		judge_variable(reading, *variable);
 	for (size_t i = 0; i < KEYS; i++) {
 		const char *value;
 
@@ -405,10 +603,8 @@ static void read_environment(struct reading *reading)
 
 static void must_be(struct reading *reading, bool is_good, const char *what)
 {
-	if (is_good)
-		return;
-	reading->is_wrong = true;
-	fprintf(reading->errors, "%s: %s\n", reading->path, what);
+	if (!is_good)
+		tell(reading, "%s", what);
 }
 
 static bool is_readable(const char *path)
@@ -416,11 +612,53 @@ static bool is_readable(const char *path)
 	return access(path, R_OK) == 0;
 }
 
+/* As front/listener.c understands it. */
+static bool is_same_address(const char *a, const char *b)
+{
+	static const char local[] = "localhost:";
+	static const char numeric[] = "127.0.0.1:";
+	const char *const port_a = strrchr(a, ':');
+	const char *const port_b = strrchr(b, ':');
+	bool is_local_a =
+		strncmp(a, local, strlen(local)) == 0 || strncmp(a, numeric, strlen(numeric)) == 0;
+	bool is_local_b =
+		strncmp(b, local, strlen(local)) == 0 || strncmp(b, numeric, strlen(numeric)) == 0;
+
+	return (is_local_a && is_local_b && strcmp(port_a, port_b) == 0) || strcmp(a, b) == 0;
+}
+
+/* Addresses may be shared (workers do), so the kernel would spread connections over two doors. */
+static void check_addresses(struct reading *reading)
+{
+	const struct config *config = reading->config;
+	char *const *const lists[] = {config->websocket.listen, config->websocket.tls_listen,
+	                              config->http.listen, config->http.tls_listen,
+	                              config->admin.listen};
+	const char *all[5 * LIST_MOST];
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		for (char *const *address = lists[i]; *address; address++)
+			all[count++] = *address;
+	}
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (is_same_address(all[i], all[j]))
+				tell(reading,
+				     "%s is listened on twice; give each listen its own port",
+				     all[i]);
+		}
+	}
+}
+
 static void check_together(struct reading *reading)
 {
 	const struct config *config = reading->config;
 	bool has_tls = config->websocket.tls_listen[0] || config->http.tls_listen[0];
 
+	check_addresses(reading);
+	must_be(reading, config->websocket.listen[0] || config->websocket.tls_listen[0],
+	        "[websocket] needs an address in listen or tls_listen");
 	must_be(reading,
 	        !has_tls || (is_readable(config->websocket.certificate) &&
 	                     is_readable(config->websocket.private_key)),
@@ -506,6 +744,12 @@ static void print_list(char *const *list, FILE *out)
 		fprintf(out, "%s%s", item == list ? "" : ", ", *item);
 }
 
+/* A URI has its password between others, so no part of one is shown. */
+static bool may_hold_password(const char *connection)
+{
+	return strstr(connection, "pass") || strstr(connection, "://");
+}
+
 static void print_value(const struct config *config, const struct key *key, FILE *out)
 {
 	const void *field = (const char *)config + key->offset;
@@ -519,8 +763,8 @@ static void print_value(const struct config *config, const struct key *key, FILE
 		fputs("auto", out);
 	else if (is_number(key))
 		fprintf(out, "%u", number);
-	else if (key->kind == SECRET && strstr(*(char *const *)field, "pass"))
-		fputs("(not shown: it holds a password)", out);
+	else if (key->kind == SECRET && may_hold_password(*(char *const *)field))
+		fputs("(not shown: it may hold a password)", out);
 	else
 		fputs(*(char *const *)field, out);
 }

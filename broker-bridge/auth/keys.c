@@ -19,10 +19,25 @@
 #define RSA_BITS_LEAST 2048 /* RFC 7518, section 3.3 */
 #define COORDINATE_BYTES 32 /* of P-256 */
 #define PATH_BYTES 4096
+#define SHOWN_BYTES 72 /* of a path */
+
+/* The end of a path: an outcome's text is short, and what is wrong must fit it too. */
+static const char *tail(const char *path)
+{
+	size_t size = strlen(path);
+
+	return size > SHOWN_BYTES ? path + size - SHOWN_BYTES : path;
+}
 
 static struct outcome wrong(const char *path, const char *why)
 {
-	return outcome_refuse(OUTCOME_INVALID_ARGUMENT, "%s %s", path, why);
+	return outcome_refuse(OUTCOME_INVALID_ARGUMENT, "%s %s", tail(path), why);
+}
+
+static struct outcome unreadable(const char *path)
+{
+	return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", tail(path),
+	                      strerror(errno));
 }
 
 /* A number of a key in big-endian bytes; NULL if the key has none of that name. */
@@ -156,12 +171,25 @@ static const char *split_name(const char *name, struct key *ret_key)
 	return id_is_valid(ret_key->id) ? dot : NULL;
 }
 
+/* Whoever can write a key, public or not, can sign in as anybody; whoever can read a secret one, too. */
+static struct outcome judge_mode(const char *path, FILE *file, const struct key *key)
+{
+	struct stat status;
+
+	if (fstat(fileno(file), &status) != 0)
+		return unreadable(path);
+	if (key->can_sign && (status.st_mode & S_IRWXO))
+		return wrong(path, "can be read by others; chmod 640 it");
+	if (status.st_mode & (S_IWGRP | S_IWOTH))
+		return wrong(path, "can be written by its group or others; chmod go-w it");
+	return outcome_ok();
+}
+
 static struct outcome read_key(const char *folder, const char *name, struct key *ret_key)
 {
 	const char *ending = split_name(name, ret_key);
 	struct outcome outcome;
 	char path[PATH_BYTES];
-	struct stat status;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
@@ -170,14 +198,11 @@ static struct outcome read_key(const char *folder, const char *name, struct key 
 		             "is not named KID.secret or KID.pem, KID of A-Z a-z 0-9 . _ ~ @ -");
 	file = fopen(path, "re");
 	if (!file)
-		return outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", path,
-		                      strerror(errno));
+		return unreadable(path);
 	outcome = strcmp(ending, ".pem") == 0 ? take_pem(path, file, ret_key)
 	                                      : take_secret(path, file, ret_key);
-	if (outcome_is_ok(&outcome) && ret_key->can_sign &&
-	    (fstat(fileno(file), &status) != 0 || (status.st_mode & (S_IRWXO | S_IWGRP))))
-		outcome =
-			wrong(path, "can be read by others, or written by its group; chmod 640 it");
+	if (outcome_is_ok(&outcome))
+		outcome = judge_mode(path, file, ret_key);
 	fclose(file);
 	return outcome;
 }
@@ -187,19 +212,29 @@ static int is_no_dotfile(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
+/* a.pem and a.secret need not be neighbours: a.q.pem stands between them. */
+static bool has_key(const struct key *keys, size_t count, const char *id)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(keys[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
 static struct outcome read_all(const char *folder, struct dirent **entries, size_t count,
                                struct key *keys)
 {
 	struct outcome outcome = outcome_ok();
 
 	if (!count)
-		return outcome_refuse(OUTCOME_NOT_FOUND,
-		                      "%s holds no key; put a KID.secret or KID.pem there", folder);
+		return wrong(folder, "holds no key; put a KID.secret or KID.pem there");
 	for (size_t i = 0; i < count && outcome_is_ok(&outcome); i++) {
 		outcome = read_key(folder, entries[i]->d_name, &keys[i]);
-		if (i && strcmp(keys[i].id, keys[i - 1].id) == 0)
+		if (outcome_is_ok(&outcome) && has_key(keys, i, keys[i].id))
 			outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
-			                         "%s holds two keys named %s", folder, keys[i].id);
+			                         "%s holds two keys named %s", tail(folder),
+			                         keys[i].id);
 	}
 	return outcome;
 }
@@ -211,8 +246,7 @@ struct key *keys_read(const char *folder, size_t *ret_count, struct outcome *ret
 	struct key *keys;
 
 	if (count < 0) {
-		*ret_outcome = outcome_refuse(OUTCOME_NOT_FOUND, "%s cannot be read: %s", folder,
-		                              strerror(errno));
+		*ret_outcome = unreadable(folder);
 		return NULL;
 	}
 	keys = memory_new_array((size_t)count, sizeof(*keys));

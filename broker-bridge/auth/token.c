@@ -2,10 +2,15 @@
 
 #include "auth/keys.h"
 #include "base/memory.h"
+#include "base/must.h"
+#include "model/text.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ES256_SIGNATURE_CHARACTERS 86 /* 64 bytes in base64url */
 
 struct token_keys {
 	struct key *keys;
@@ -22,8 +27,16 @@ static char *copy_unless_empty(const char *text)
 
 struct token_keys *token_keys_load(const struct token_options *options, struct outcome *ret_outcome)
 {
-	struct token_keys *keys = memory_new(sizeof(*keys));
+	struct token_keys *keys;
 
+	/* JSON is UTF-8: what is not would never match, and cannot be issued. */
+	if ((options->issuer && !text_is_utf8(options->issuer)) ||
+	    (options->audience && !text_is_utf8(options->audience))) {
+		*ret_outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+		                              "issuer and audience must be UTF-8");
+		return NULL;
+	}
+	keys = memory_new(sizeof(*keys));
 	keys->keys = keys_read(options->keys_folder, &keys->count, ret_outcome);
 	if (!keys->keys) {
 		free(keys);
@@ -45,57 +58,85 @@ void token_keys_destroy(struct token_keys *keys)
 	free(keys);
 }
 
-/* The compact form of RFC 7515: three parts of base64url without padding. The library is more patient. */
-static bool is_compact(const char *token)
+/* Strictly RFC 4648, section 5, without padding. The library is more patient: it takes several spellings of
+ * the same bytes, and ends the process at some that have padding. */
+static bool is_base64url(const char *part, size_t size)
 {
-	size_t size =
-		strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
-	int dots = 0;
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	/* Of the last character, the bits that belong to no byte, by what is left of a group of four. */
+	static const ptrdiff_t unused_bits[] = {0, 0, 0x0f, 0x03};
 
-	for (size_t i = 0; i < size; i++)
-		dots += token[i] == '.';
-	return size <= LIMIT_TOKEN_BYTES && token[size] == '\0' && dots == 2 && token[0] != '.' &&
-	       !strstr(token, "..") && token[size - 1] != '.';
+	if (!size || size % 4 == 1 || strspn(part, alphabet) < size)
+		return false;
+	return ((strchr(alphabet, part[size - 1]) - alphabet) & unused_bits[size % 4]) == 0;
 }
 
-static const struct key *find_key(const struct token_keys *keys, const char *id)
+/* The compact form of RFC 7515: three parts of base64url. */
+static bool is_compact(const char *token)
 {
-	for (size_t i = 0; id && i < keys->count; i++) {
-		if (strcmp(keys->keys[i].id, id) == 0)
+	int parts = 1;
+
+	if (strnlen(token, LIMIT_TOKEN_BYTES + 1) > LIMIT_TOKEN_BYTES)
+		return false;
+	for (;; parts++) {
+		size_t size = strcspn(token, ".");
+
+		if (!is_base64url(token, size))
+			return false;
+		if (!token[size])
+			return parts == 3;
+		token += size + 1;
+	}
+}
+
+static bool is_text(const json_t *value, const char *text)
+{
+	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static const struct key *find_key(const struct token_keys *keys, const json_t *id)
+{
+	for (size_t i = 0; i < keys->count; i++) {
+		if (is_text(id, keys->keys[i].id))
 			return &keys->keys[i];
 	}
 	return !id && keys->count == 1 ? &keys->keys[0] : NULL;
 }
 
-/* A text of the header, or NULL. Owned by the header. */
-static const char *header_text(cjose_header_t *header, const char *name)
+/* Read apart from the library, which takes two of a name, and does not tell a null from nothing. */
+static json_t *read_header(const char *token)
 {
+	uint8_t *bytes;
+	size_t size;
 	cjose_err error;
+	json_t *header;
 
-	return cjose_header_get(header, name, &error);
+	if (!cjose_base64url_decode(token, strcspn(token, "."), &bytes, &size, &error))
+		return NULL;
+	header = json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, NULL);
+	cjose_get_dealloc()(bytes);
+	return header;
 }
 
 /* The header decides which key is tried, and nothing else. */
-static const struct key *judge_header(const struct token_keys *keys, cjose_jws_t *jws,
+static const struct key *judge_header(const struct token_keys *keys, const char *token,
                                       const char **ret_reason)
 {
-	cjose_header_t *header = cjose_jws_get_protected(jws);
-	const char *algorithm = header_text(header, CJOSE_HDR_ALG);
-	const struct key *key = find_key(keys, header_text(header, CJOSE_HDR_KID));
-	cjose_err error;
-	char *critical = cjose_header_get_raw(header, "crit", &error);
+	json_t *header = read_header(token);
+	const struct key *key = find_key(keys, json_object_get(header, "kid"));
 
-	*ret_reason = "the token's kid names no key of this server";
-	if (critical) {
+	*ret_reason = NULL;
+	if (!json_is_object(header))
+		*ret_reason = "the token's header is no JSON object";
+	else if (json_object_get(header, "crit"))
 		*ret_reason = "the token's header has crit, which is not supported";
-		cjose_get_dealloc()(critical);
-		return NULL;
-	}
-	if (key && (!algorithm || strcmp(algorithm, key->algorithm) != 0)) {
+	else if (!key)
+		*ret_reason = "the token's kid names no key of this server";
+	else if (!is_text(json_object_get(header, "alg"), key->algorithm))
 		*ret_reason = "the token's alg is not its key's";
-		return NULL;
-	}
-	return key;
+	json_decref(header);
+	return *ret_reason ? NULL : key;
 }
 
 /* Seconds since 1970, an integer or not (RFC 7519, section 2), as milliseconds. */
@@ -108,11 +149,6 @@ static bool get_time_ms(const json_t *claims, const char *name, int64_t *ret_ms)
 		return false;
 	*ret_ms = (int64_t)(seconds * 1000);
 	return true;
-}
-
-static bool is_text(const json_t *value, const char *text)
-{
-	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
 }
 
 /* `aud` is a text or a list of texts (RFC 7519, section 4.1.3). */
@@ -164,43 +200,56 @@ static enum token_status judge_claims(const struct token_keys *keys, const json_
 	return TOKEN_OK;
 }
 
-static json_t *verified_claims(const struct token_keys *keys, cjose_jws_t *jws,
-                               const char **ret_reason)
+/* An ES256 signature has one size (RFC 7518, section 3.4); the library halves whatever comes. */
+static bool has_signature_of_size(const char *token, const struct key *key)
 {
-	const struct key *key = judge_header(keys, jws, ret_reason);
+	return strcmp(key->algorithm, CJOSE_HDR_ALG_ES256) != 0 ||
+	       strlen(strrchr(token, '.') + 1) == ES256_SIGNATURE_CHARACTERS;
+}
+
+static json_t *read_claims(cjose_jws_t *jws, const char **ret_reason)
+{
 	uint8_t *bytes;
 	size_t size;
 	cjose_err error;
 
-	if (!key)
-		return NULL;
-	*ret_reason = "the token's signature is not its key's";
-	if (!cjose_jws_verify(jws, key->jwk, &error) ||
-	    !cjose_jws_get_plaintext(jws, &bytes, &size, &error))
-		return NULL;
 	*ret_reason = "the token's claims are no JSON object";
+	if (!cjose_jws_get_plaintext(jws, &bytes, &size, &error))
+		return NULL;
 	return json_loadb((const char *)bytes, size, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* The claims, once the signature is the key's. */
+static json_t *verified_claims(const struct key *key, const char *token, const char **ret_reason)
+{
+	cjose_err error;
+	cjose_jws_t *jws = cjose_jws_import(token, strlen(token), &error);
+	json_t *claims = NULL;
+
+	*ret_reason = "the token's signature is not its key's";
+	if (jws && has_signature_of_size(token, key) && cjose_jws_verify(jws, key->jwk, &error))
+		claims = read_claims(jws, ret_reason);
+	cjose_jws_release(jws);
+	return claims;
 }
 
 enum token_status token_verify(const struct token_keys *keys, const char *token, int64_t now_ms,
                                struct token_claims *ret_claims, const char **ret_reason)
 {
 	enum token_status status = TOKEN_BAD;
-	cjose_err error;
-	cjose_jws_t *jws;
+	const struct key *key;
 	json_t *claims;
 
 	*ret_reason = "the token is no JWT in its compact form";
 	if (!is_compact(token))
 		return TOKEN_BAD;
-	jws = cjose_jws_import(token, strlen(token), &error);
-	if (!jws)
+	key = judge_header(keys, token, ret_reason);
+	if (!key)
 		return TOKEN_BAD;
-	claims = verified_claims(keys, jws, ret_reason);
+	claims = verified_claims(key, token, ret_reason);
 	if (claims)
 		status = judge_claims(keys, claims, now_ms, ret_claims, ret_reason);
 	json_decref(claims);
-	cjose_jws_release(jws);
 	return status;
 }
 
@@ -225,6 +274,7 @@ static char *make_payload(const struct token_keys *keys, const struct token_clai
 	char *text = json_dumps(payload, JSON_COMPACT);
 
 	json_decref(payload);
+	must(text != NULL);
 	return text;
 }
 

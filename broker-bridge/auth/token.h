@@ -45,7 +45,7 @@ struct token_claims {
 };
 
 /* Reads the folder. Returns NULL with the reason in ret_outcome if a file is unreadable, malformed, too
- * weak or open for others to read (a secret or private key), or if there is no key at all. */
+ * weak or open for others to write, or to read (a secret or private key), or if there is no key at all. */
 struct token_keys *token_keys_load(const struct token_options *options,
                                    struct outcome *ret_outcome);
 

@@ -58,10 +58,13 @@ void *arena_get(struct arena *arena, size_t size)
 	const size_t align = alignof(max_align_t);
 	struct block *block = arena->blocks;
 
+	/* What counts is what it costs: one byte takes sixteen, and a stranger may ask for many of one. */
+	if (size > arena->max_bytes)
+		return NULL;
+	size = (size + align - 1) & ~(align - 1);
 	if (size > arena->max_bytes - arena->given_bytes)
 		return NULL;
 	arena->given_bytes += size;
-	size = (size + align - 1) & ~(align - 1);
 	if (size > block->size - block->used) {
 		block = block_create(size > BLOCK_BYTES ? size : BLOCK_BYTES);
 		block->next = arena->blocks;

@@ -16,7 +16,7 @@
 
 struct arena;
 
-/* An arena that gives at most `max_bytes` in all. */
+/* An arena that gives at most `max_bytes` in all, each piece counted with what aligns it. */
 struct arena *arena_create(size_t max_bytes);
 
 /* Frees the arena and all that was allocated from it. NULL is allowed. */

@@ -8,7 +8,8 @@
  *
  * Owns:     the process's level, format and node name.
  * Threads:  one.
- * Fails:    never; a line that cannot be written is lost, one that is too long is cut.
+ * Fails:    never; a line that cannot be written is lost. Where one would be longer than 2 KiB, a text is cut
+ *           (it ends in ...) and fields that have no room are left out; it stays valid logfmt or JSON.
  */
 #ifndef MARTLET_BASE_LOG_H
 #define MARTLET_BASE_LOG_H

@@ -1,8 +1,8 @@
 /* pace - when may I next: how long to wait before trying again.
  *
- * Exponential with full jitter: the wait is drawn evenly between nothing and a limit that doubles, so
- * that many who failed together do not return together. The caller gives the random number, so a test
- * repeats itself.
+ * Exponential with jitter: the wait is drawn evenly between a quarter of a limit that doubles and the limit,
+ * so that many who failed together do not return together, and a refusal in a loop never spins. The caller
+ * gives the random number, so a test repeats itself.
  */
 #ifndef MARTLET_BASE_PACE_H
 #define MARTLET_BASE_PACE_H
@@ -16,7 +16,7 @@ struct backoff {
 };
 
 /* The wait before the next attempt, in milliseconds; counts one more failure. `random` is any number,
- * evenly drawn. At least a quarter of the limit, so that a refusal in a loop never spins. */
+ * evenly drawn. */
 uint32_t backoff_next_ms(struct backoff *backoff, uint32_t random);
 
 /* It worked: the next wait is short again. */

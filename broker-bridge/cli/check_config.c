@@ -1,7 +1,9 @@
 #include "app/config.h"
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 int cli_check_config(int argc, char **argv)
 {
@@ -10,6 +12,10 @@ int cli_check_config(int argc, char **argv)
 
 	if (config)
 		config_print(config, stdout);
+	if (config && fflush(stdout) != 0) {
+		fprintf(stderr, "martlet check-config: cannot write: %s\n", strerror(errno));
+		exit_code = 1;
+	}
 	config_destroy(config);
 	return exit_code;
 }

@@ -3,10 +3,12 @@
 #include "app/config.h"
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define TTL_DEFAULT_S 3600
@@ -89,9 +91,10 @@ int cli_token(int argc, char **argv)
 	if (!config)
 		return 1;
 	token = issue(config, &request, &outcome);
-	if (token)
-		printf("%s\n", token);
-	else
+	/* A script that goes on without its token would fail somewhere else. */
+	if (token && (printf("%s\n", token) < 0 || fflush(stdout) != 0))
+		outcome = outcome_refuse(OUTCOME_UNAVAILABLE, "cannot write: %s", strerror(errno));
+	if (!outcome_is_ok(&outcome))
 		fprintf(stderr, "martlet token: %s\n", outcome.text);
 	config_destroy(config);
 	free(token);

@@ -7,9 +7,10 @@
 
 struct frame *frame_create(size_t size)
 {
-	struct frame *frame = memory_new(sizeof(*frame) + size);
+	struct frame *frame;
 
 	must(size <= UINT32_MAX);
+	frame = memory_new(sizeof(*frame) + size);
 	frame->references = 1;
 	frame->size = (uint32_t)size;
 	return frame;

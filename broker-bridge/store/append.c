@@ -12,6 +12,9 @@
 
 #define RETRY_AFTER_MS 1000
 
+/* Bodies in one batch: beyond it, writing the bytes costs more than the commit that they share. */
+#define BATCH_BYTES (4u * 1024 * 1024)
+
 /* What makes two sends the same. */
 struct identity {
 	struct uuid conversation;
@@ -41,7 +44,7 @@ struct appends {
 	struct pending *refused;
 	uint32_t waiting_count;
 
-	struct pending **batch; /* on its way; batch[i] has the ordinal i + 1 */
+	struct pending **batch; /* on its way; batch[i] has the ordinal i + 1; NULL once answered */
 	uint32_t batch_count;
 	uint32_t
 		batch_limit; /* halved by a batch that failed, until the one item at fault is alone */
@@ -137,6 +140,7 @@ static struct outcome outcome_of_status(int16_t status)
 
 static void answer_rows(struct appends *appends, const PGresult *result)
 {
+	must((uint32_t)PQntuples(result) == appends->batch_count);
 	for (int row = 0; row < PQntuples(result); row++) {
 		int32_t ord = row_integer(result, row, 0);
 		int16_t status = row_smallint(result, row, 1);
@@ -201,13 +205,16 @@ static void on_batch_done(void *context, const PGresult *result, const struct ou
 static void fill_batch(struct appends *appends)
 {
 	struct pending *identities = NULL;
+	size_t bytes = 0;
 
-	while (appends->waiting && appends->batch_count < appends->batch_limit) {
+	while (appends->waiting && appends->batch_count < appends->batch_limit &&
+	       bytes < BATCH_BYTES) {
 		struct pending *pending = appends->waiting;
 		struct pending *first;
 
 		DL_DELETE(appends->waiting, pending);
 		appends->waiting_count--;
+		bytes += pending->item.body_size;
 		HASH_FIND(hh, identities, &pending->identity, sizeof(pending->identity), first);
 		if (first) {
 			pending->same = first->same;
@@ -274,18 +281,23 @@ static void send_batch(struct appends *appends)
 	               appends);
 }
 
+static struct outcome exhausted(void)
+{
+	return outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, RETRY_AFTER_MS,
+	                     "too many messages wait for the database, send again later");
+}
+
+/* Who is refused may send again at once, and is then refused in the next turn. */
 static void refuse(struct appends *appends)
 {
-	while (appends->refused) {
-		struct pending *pending = appends->refused;
+	struct pending *refused = appends->refused;
 
-		DL_DELETE(appends->refused, pending);
-		answer_outcome(pending,
-		               appends->is_stopped
-		                       ? unavailable()
-		                       : outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, RETRY_AFTER_MS,
-		                                       "too many messages wait for the "
-		                                       "database, send again later"));
+	appends->refused = NULL;
+	while (refused) {
+		struct pending *pending = refused;
+
+		DL_DELETE(refused, pending);
+		answer_outcome(pending, appends->is_stopped ? unavailable() : exhausted());
 	}
 }
 
@@ -302,11 +314,13 @@ static void expire(struct appends *appends)
 	}
 }
 
+/* While the database is away the sends wait here, where each has its own deadline. */
 void appends_flush(struct appends *appends)
 {
 	refuse(appends);
 	expire(appends);
-	if (appends->batch_count || !appends->waiting)
+	if (appends->batch_count || !appends->waiting ||
+	    !connection_is_ready(appends->store->writer))
 		return;
 	fill_batch(appends);
 	send_batch(appends);
@@ -318,5 +332,6 @@ void appends_stop(struct appends *appends)
 	DL_CONCAT(appends->refused, appends->waiting);
 	appends->waiting = NULL;
 	appends->waiting_count = 0;
-	refuse(appends);
+	while (appends->refused)
+		refuse(appends);
 }

@@ -11,7 +11,10 @@
 #include <utlist.h>
 
 #define TICK_MS 100
-#define CONNECT_MS 5000
+
+/* Long enough for two hosts of which the first swallows what is sent to it. */
+#define CONNECT_MS 12000
+#define HOST_MS "5000"
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MOST_MS 2000
 #define RETRY_AFTER_MS 1000
@@ -59,7 +62,8 @@ struct connection {
 	uv_timer_t timer;
 	uint64_t state_since_ms;
 	uint64_t reconnect_at_ms;
-	size_t prepared; /* statements whose PREPARE came back */
+	size_t prepared;       /* statements whose PREPARE came back */
+	const char *broken_by; /* why the connection is of no use any more; NULL while it is */
 
 	struct request *waiting;
 	struct request *sent;
@@ -189,17 +193,39 @@ static void take_back_sent(struct connection *connection)
 	connection->waiting = again;
 }
 
-static void lose(struct connection *connection, const char *reason)
+/* Notes that the connection is of no use. It is closed at the end of the turn, by close_broken: here
+ * callers up the stack, or whoever was just answered, still hold its requests. */
+static void give_up(struct connection *connection, const char *reason)
 {
+	if (!connection->broken_by)
+		connection->broken_by = reason;
+}
+
+static void close_broken(struct connection *connection)
+{
+	if (!connection->broken_by || !connection->pg)
+		return;
 	log_limited(LOG_WARNING, "database connection lost",
-	            log_text("purpose", connection->options.purpose), log_text("reason", reason),
-	            log_text("detail", connection->pg ? PQerrorMessage(connection->pg) : ""));
+	            log_text("purpose", connection->options.purpose),
+	            log_text("reason", connection->broken_by),
+	            log_text("detail", PQerrorMessage(connection->pg)));
 	unwatch(connection);
 	PQfinish(connection->pg);
 	connection->pg = NULL;
+	connection->broken_by = NULL;
 	take_back_sent(connection);
 	set_state(connection, AWAY);
 	schedule_reconnect(connection);
+}
+
+/* What a server says unasked: that it shuts down, that it ends this connection. */
+static void on_notice(void *context, const PGresult *notice)
+{
+	const struct connection *connection = context;
+
+	log_limited(LOG_INFO, "database says", log_text("purpose", connection->options.purpose),
+	            log_text("sqlstate", PQresultErrorField(notice, PG_DIAG_SQLSTATE)),
+	            log_text("detail", PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY)));
 }
 
 static void connect_now(struct connection *connection)
@@ -208,13 +234,14 @@ static void connect_now(struct connection *connection)
 	const char *const names[] = {"dbname", "options", "application_name", "tcp_user_timeout",
 	                             NULL};
 	const char *const values[] = {connection->connection_string, SETTINGS,
-	                              connection->options.purpose, "5000", NULL};
+	                              connection->options.purpose, HOST_MS, NULL};
 
 	set_state(connection, CONNECTING);
 	connection->pg = PQconnectStartParams(names, values, 1);
 	must(connection->pg != NULL);
+	PQsetNoticeReceiver(connection->pg, on_notice, connection);
 	if (PQstatus(connection->pg) == CONNECTION_BAD)
-		lose(connection, "refused");
+		give_up(connection, "refused");
 	else
 		watch(connection, UV_WRITABLE);
 }
@@ -224,7 +251,7 @@ static void flush(struct connection *connection)
 	int more = PQflush(connection->pg);
 
 	if (more < 0)
-		lose(connection, "writing failed");
+		give_up(connection, "writing failed");
 	else
 		watch(connection, more ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 }
@@ -241,18 +268,20 @@ static void prepare_all(struct connection *connection)
 
 		if (!PQsendPrepare(pg, statement->name, statement->sql, statement->count,
 		                   statement->types)) {
-			lose(connection, "preparing failed");
+			give_up(connection, "preparing failed");
 			return;
 		}
 	}
-	if (PQpipelineSync(pg))
+	if (PQpipelineSync(pg) == 1)
 		flush(connection);
 	else
-		lose(connection, "preparing failed");
+		give_up(connection, "preparing failed");
 }
 
+/* Each step may close the socket and open another, of the next host, with the same number. */
 static void poll_connect(struct connection *connection)
 {
+	unwatch(connection);
 	switch (PQconnectPoll(connection->pg)) {
 	case PGRES_POLLING_READING:
 		watch(connection, UV_READABLE);
@@ -265,7 +294,7 @@ static void poll_connect(struct connection *connection)
 		prepare_all(connection);
 		break;
 	default:
-		lose(connection, "refused");
+		give_up(connection, "refused");
 	}
 }
 
@@ -284,12 +313,12 @@ static bool send_request(struct connection *connection, struct request *request)
 	}
 	return PQsendQueryPrepared(connection->pg, statement->name, parameters->count, values,
 	                           parameters->lengths, formats, 1) &&
-	       PQpipelineSync(connection->pg);
+	       PQpipelineSync(connection->pg) == 1;
 }
 
 static void send_waiting(struct connection *connection)
 {
-	if (connection->state != READY || !connection->waiting)
+	if (connection->state != READY || connection->broken_by || !connection->waiting)
 		return;
 	while (connection->waiting && connection->sent_count < DEPTH) {
 		struct request *request = connection->waiting;
@@ -299,7 +328,7 @@ static void send_waiting(struct connection *connection)
 		DL_APPEND(connection->sent, request);
 		connection->sent_count++;
 		if (!send_request(connection, request)) {
-			lose(connection, "sending failed");
+			give_up(connection, "sending failed");
 			return;
 		}
 	}
@@ -352,6 +381,7 @@ static void ask_again(struct connection *connection, struct request *request)
 static void complete(struct connection *connection)
 {
 	struct request *request = connection->sent;
+	bool is_good = PQresultStatus(request->result) == PGRES_TUPLES_OK;
 	const char *sqlstate = PQresultErrorField(request->result, PG_DIAG_SQLSTATE);
 	struct outcome outcome = outcome_ok();
 
@@ -361,48 +391,73 @@ static void complete(struct connection *connection)
 		ask_again(connection, request);
 		return;
 	}
-	if (sqlstate)
-		outcome = judge(connection, request, sqlstate);
-	answer(request, sqlstate ? NULL : request->result, &outcome);
+	if (!is_good)
+		outcome = judge(connection, request, sqlstate ? sqlstate : "");
+	answer(request, is_good ? request->result : NULL, &outcome);
 	request_free(request);
+}
+
+/* An error without an SQLSTATE is libpq's own: there is no connection any more. */
+static bool is_libpqs(const PGresult *result)
+{
+	return PQresultStatus(result) == PGRES_FATAL_ERROR &&
+	       !PQresultErrorField(result, PG_DIAG_SQLSTATE);
 }
 
 static void take_result(struct connection *connection, PGresult *result)
 {
-	if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+	bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+
+	if (is_libpqs(result))
+		give_up(connection, "closed by the database");
+	if (is_sync || connection->broken_by) {
 		PQclear(result);
-		complete(connection);
-		return;
+	} else {
+		PQclear(connection->sent->result);
+		connection->sent->result = result;
 	}
-	PQclear(connection->sent->result);
-	connection->sent->result = result;
+	if (is_sync)
+		complete(connection);
+}
+
+static void tell_unprepared(const struct connection *connection, const PGresult *result)
+{
+	log_limited(
+		LOG_ERROR, "statement cannot be prepared; is the schema migrated?",
+		log_text("statement", connection->options.statements[connection->prepared].name),
+		log_text("sqlstate", PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+		log_text("detail", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
+}
+
+static void become_ready(struct connection *connection)
+{
+	set_state(connection, READY);
+	backoff_reset(&connection->backoff);
+	log_info("database connected", log_text("purpose", connection->options.purpose));
+	send_waiting(connection);
 }
 
 static void take_prepared(struct connection *connection, PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);
 
-	if (status == PGRES_FATAL_ERROR)
-		log_limited(
-			LOG_ERROR, "statement cannot be prepared; is the schema migrated?",
-			log_text("statement",
-		                 connection->options.statements[connection->prepared].name),
-			log_text("detail", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)));
-	PQclear(result);
 	if (status == PGRES_COMMAND_OK) {
 		connection->prepared++;
-	} else if (status != PGRES_PIPELINE_SYNC) {
-		lose(connection, "preparing failed");
+	} else if (status == PGRES_PIPELINE_SYNC) {
+		become_ready(connection);
 	} else {
-		set_state(connection, READY);
-		backoff_reset(&connection->backoff);
-		log_info("database connected", log_text("purpose", connection->options.purpose));
-		send_waiting(connection);
+		if (connection->prepared < connection->options.statements_count &&
+		    !is_libpqs(result))
+			tell_unprepared(connection, result);
+		give_up(connection, "preparing failed");
 	}
+	PQclear(result);
 }
 
 static bool awaits_result(const struct connection *connection)
 {
+	if (!connection->pg || connection->broken_by)
+		return false;
 	return connection->state == PREPARING || (connection->state == READY && connection->sent);
 }
 
@@ -426,20 +481,18 @@ static void take_results(struct connection *connection)
 
 static void read_and_write(struct connection *connection)
 {
-	if (!PQconsumeInput(connection->pg)) {
-		take_results(connection);
-		if (connection->pg)
-			lose(connection, "closed by the database");
-		return;
-	}
+	if (!PQconsumeInput(connection->pg))
+		give_up(connection, "closed by the database");
 	take_results(connection);
 	if (connection->pg && PQstatus(connection->pg) == CONNECTION_BAD)
-		lose(connection, "closed by the database");
-	else if (connection->pg)
-		flush(connection);
+		give_up(connection, "closed by the database");
 	send_waiting(connection);
+	if (connection->pg && !connection->broken_by)
+		flush(connection);
 }
 
+/* A socket whose connect() failed is an error to libuv, which stops watching it, but libpq has to see it, to
+ * go on to the next host. */
 static void on_ready_fd(uv_poll_t *poll, int status, int events)
 {
 	struct watcher *watcher = poll->data;
@@ -448,50 +501,76 @@ static void on_ready_fd(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (!connection)
 		return;
-	if (status < 0)
-		lose(connection, uv_strerror(status));
-	else if (connection->state == CONNECTING)
+	if (connection->state == CONNECTING)
 		poll_connect(connection);
+	else if (status < 0)
+		give_up(connection, uv_strerror(status));
 	else
 		read_and_write(connection);
+	close_broken(connection);
 }
 
 /* Time. */
 
+static void answer_exhausted(struct request *request)
+{
+	struct outcome outcome = outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, RETRY_AFTER_MS,
+	                                       "too much waits for the database, try again later");
+
+	answer(request, NULL, &outcome);
+}
+
+/* Who is refused may ask again at once, and is then refused in the next turn. */
 static void answer_refused(struct connection *connection)
 {
-	while (connection->refused) {
-		struct request *request = connection->refused;
-		struct outcome outcome =
-			outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, RETRY_AFTER_MS,
-		                      "too much waits for the database, try again later");
+	struct request *refused = connection->refused;
 
-		DL_DELETE(connection->refused, request);
-		answer(request, NULL, &outcome);
+	connection->refused = NULL;
+	while (refused) {
+		struct request *request = refused;
+
+		DL_DELETE(refused, request);
+		if (connection->state == CLOSED)
+			answer_unavailable(request);
+		else
+			answer_exhausted(request);
 		request_free(request);
 	}
 }
 
+static bool is_late(const struct connection *connection, const struct request *request,
+                    uint64_t now)
+{
+	return now - request->asked_ms >= connection->options.wait_ms;
+}
+
+static struct request *find_late(const struct connection *connection, uint64_t now)
+{
+	struct request *request = connection->sent;
+
+	while (request && !(request->done && is_late(connection, request, now)))
+		request = request->next;
+	return request;
+}
+
+/* Sought anew after each answer: who is answered may close the connection. */
+static void expire_sent(struct connection *connection, uint64_t now)
+{
+	struct request *request;
+
+	while ((request = find_late(connection, now)))
+		answer_unavailable(request);
+}
+
 static void expire_waiting(struct connection *connection, uint64_t now)
 {
-	while (connection->waiting &&
-	       now - connection->waiting->asked_ms >= connection->options.wait_ms) {
+	while (connection->waiting && is_late(connection, connection->waiting, now)) {
 		struct request *request = connection->waiting;
 
 		DL_DELETE(connection->waiting, request);
 		connection->waiting_count--;
 		answer_unavailable(request);
 		request_free(request);
-	}
-}
-
-static void expire_sent(struct connection *connection, uint64_t now)
-{
-	struct request *request;
-
-	DL_FOREACH(connection->sent, request) {
-		if (request->done && now - request->asked_ms >= connection->options.wait_ms)
-			answer_unavailable(request);
 	}
 }
 
@@ -512,7 +591,8 @@ static void on_tick(uv_timer_t *timer)
 	expire_sent(connection, now);
 	expire_waiting(connection, now);
 	if (is_silent(connection, now))
-		lose(connection, "no answer in time");
+		give_up(connection, "no answer in time");
+	close_broken(connection);
 	if (connection->state == AWAY && now >= connection->reconnect_at_ms)
 		connect_now(connection);
 	send_waiting(connection);
@@ -538,7 +618,8 @@ static void on_timer_closed(uv_handle_t *handle)
 {
 	struct connection *connection = handle->data;
 
-	answer_refused(connection);
+	while (connection->refused)
+		answer_refused(connection);
 	connection->on_closed(connection->closed_context);
 	free(connection->connection_string);
 	free(connection);
@@ -554,7 +635,6 @@ void connection_close(struct connection *connection, void (*on_closed)(void *con
 	connection->pg = NULL;
 	set_state(connection, CLOSED);
 	take_back_sent(connection);
-	answer_refused(connection);
 	while (connection->waiting) {
 		struct request *request = connection->waiting;
 
@@ -565,9 +645,11 @@ void connection_close(struct connection *connection, void (*on_closed)(void *con
 	uv_close((uv_handle_t *)&connection->timer, on_timer_closed);
 }
 
+/* While the oldest request was answered without an answer of the database, that is stuck. */
 bool connection_is_ready(const struct connection *connection)
 {
-	return connection->state == READY;
+	return connection->state == READY && !connection->broken_by &&
+	       (!connection->sent || connection->sent->done);
 }
 
 void connection_ask(struct connection *connection, size_t statement, struct parameters *parameters,

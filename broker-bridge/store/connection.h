@@ -59,6 +59,7 @@ struct connection *connection_create(const struct connection_options *options);
 void connection_close(struct connection *connection, void (*on_closed)(void *context),
                       void *context);
 
+/* It stands, and the database answers. */
 bool connection_is_ready(const struct connection *connection);
 
 /* Asks the statement of this index; `parameters` are taken (and left empty). The answer comes from the

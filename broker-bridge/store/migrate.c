@@ -15,8 +15,18 @@
 #define NAME_BYTES 512
 #define PATH_BYTES 4096
 
-/* Any number that nobody else uses. */
-#define LOCK "select pg_advisory_lock(5211740213)"
+/* A run that meets another one waits for it, and asks again and again: one that lay in wait for the lock
+ * would be a transaction that `create index concurrently` waits for in its turn. The number is any that
+ * nobody else uses. */
+#define LOCK_TRIES 600
+#define LOCK "select pg_sleep(case when $1 then 0 else 0.1 end), pg_try_advisory_lock(5211740213)"
+
+/* Who holds a table for longer is stuck: rather fail than make everybody wait behind us. */
+#define SETTINGS "set lock_timeout = '60s'"
+
+/* A file that begins with this line runs outside of a transaction, for `create index concurrently`; it has
+ * one statement, which can be repeated. */
+#define NO_TRANSACTION "-- martlet: no transaction\n"
 
 #define BOOTSTRAP                                                                                     \
 	"create schema if not exists martlet;"                                                        \
@@ -101,21 +111,36 @@ static struct outcome note(struct run *run, const char *file, const char *sql)
 	return outcome;
 }
 
-static struct outcome apply(struct run *run, const char *file, const char *sql)
+static struct outcome execute_and_note(struct run *run, const char *file, const char *sql)
+{
+	struct outcome outcome = execute(run, file, sql);
+
+	if (outcome_is_ok(&outcome))
+		outcome = note(run, file, sql);
+	return outcome;
+}
+
+static struct outcome execute_in_transaction(struct run *run, const char *file, const char *sql)
 {
 	struct outcome outcome = execute(run, file, "begin");
 
 	if (outcome_is_ok(&outcome))
-		outcome = execute(run, file, sql);
-	if (outcome_is_ok(&outcome))
-		outcome = note(run, file, sql);
+		outcome = execute_and_note(run, file, sql);
 	if (outcome_is_ok(&outcome))
 		outcome = execute(run, file, "commit");
-	if (!outcome_is_ok(&outcome)) {
+	if (!outcome_is_ok(&outcome))
 		PQclear(PQexec(run->pg, "rollback"));
-		return outcome;
-	}
-	run->on_applied(file);
+	return outcome;
+}
+
+static struct outcome apply(struct run *run, const char *file, const char *sql)
+{
+	bool is_alone = strncmp(sql, NO_TRANSACTION, strlen(NO_TRANSACTION)) == 0;
+	struct outcome outcome = is_alone ? execute_and_note(run, file, sql)
+	                                  : execute_in_transaction(run, file, sql);
+
+	if (outcome_is_ok(&outcome))
+		run->on_applied(file);
 	return outcome;
 }
 
@@ -178,6 +203,38 @@ static struct outcome migrate_folder(struct run *run, const char *subfolder)
 	return outcome;
 }
 
+static struct outcome lock(struct run *run)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		const char *const is_first = i ? "false" : "true";
+		PGresult *result = PQexecParams(run->pg, LOCK, 1, NULL, &is_first, NULL, NULL, 0);
+		bool is_good = PQresultStatus(result) == PGRES_TUPLES_OK;
+		bool is_locked = is_good && PQgetvalue(result, 0, 1)[0] == 't';
+		struct outcome outcome =
+			is_good ? outcome_ok() : failed("lock", PQresultErrorMessage(result));
+
+		PQclear(result);
+		if (!is_good || is_locked)
+			return outcome;
+	}
+	return failed("lock", "another migration has been running for a minute");
+}
+
+static struct outcome migrate(struct run *run)
+{
+	struct outcome outcome = execute(run, "settings", SETTINGS);
+
+	if (outcome_is_ok(&outcome))
+		outcome = lock(run);
+	if (outcome_is_ok(&outcome))
+		outcome = execute(run, "bootstrap", BOOTSTRAP);
+	if (outcome_is_ok(&outcome))
+		outcome = migrate_folder(run, "");
+	if (outcome_is_ok(&outcome))
+		outcome = migrate_folder(run, "functions/");
+	return outcome;
+}
+
 static void ignore_notice(void *context, const char *message)
 {
 	(void)context;
@@ -187,23 +244,19 @@ static void ignore_notice(void *context, const char *message)
 struct outcome migrate_run(const char *connection, const char *folder,
                            void (*on_applied)(const char *file))
 {
-	struct run run = {
-		.pg = PQconnectdb(connection), .folder = folder, .on_applied = on_applied};
+	/* What stands behind wins: a timeout in the given string does. */
+	const char *const names[] = {"connect_timeout", "application_name", "dbname", NULL};
+	const char *const values[] = {"10", "martlet-migrate", connection, NULL};
+	struct run run = {.folder = folder, .on_applied = on_applied};
 	struct outcome outcome;
 
-	if (PQstatus(run.pg) != CONNECTION_OK) {
+	run.pg = PQconnectdbParams(names, values, 1);
+	if (PQstatus(run.pg) == CONNECTION_OK) {
+		PQsetNoticeProcessor(run.pg, ignore_notice, NULL);
+		outcome = migrate(&run);
+	} else {
 		outcome = failed("database", PQerrorMessage(run.pg));
-		PQfinish(run.pg);
-		return outcome;
 	}
-	PQsetNoticeProcessor(run.pg, ignore_notice, NULL);
-	outcome = execute(&run, "lock", LOCK);
-	if (outcome_is_ok(&outcome))
-		outcome = execute(&run, "bootstrap", BOOTSTRAP);
-	if (outcome_is_ok(&outcome))
-		outcome = migrate_folder(&run, "");
-	if (outcome_is_ok(&outcome))
-		outcome = migrate_folder(&run, "functions/");
 	PQfinish(run.pg);
 	return outcome;
 }

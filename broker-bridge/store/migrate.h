@@ -1,8 +1,9 @@
 /* migrate - brings a database to the schema of this release.
  *
- * A folder holds numbered files (0001_….sql), each applied once, in order, in a transaction with the note
- * of its checksum; and the folder functions, each file made again when its file has changed. Runs that meet wait for
- * each other (an advisory lock). Blocking: for the command line, never for a worker.
+ * A folder holds numbered files (0001_….sql), each applied once, in order, in a transaction with the
+ * note of its checksum; and the folder `functions`, each file of which is made again when it has changed.
+ * A file whose first line is `-- martlet: no transaction` runs by itself (`create index concurrently`).
+ * Runs that meet wait for each other. Blocking: for the command line, never for a worker.
  *
  * Fails:    by the outcome, which names the file; what was applied before stays.
  */

@@ -43,7 +43,8 @@ extern const struct statement reader_statements[READER_STATEMENTS];
 /* append.c */
 struct appends *appends_create(struct store *store, const struct store_options *options);
 void appends_flush(struct appends *appends);
-/* Answers what waits with UNAVAILABLE. What is on its way is answered when the connection closes. */
+/* Answers what waits with UNAVAILABLE, and from now on what is submitted, at the next call. What is on its
+ * way is answered when the connection closes. */
 void appends_stop(struct appends *appends);
 void appends_destroy(struct appends *appends);
 

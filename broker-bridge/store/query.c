@@ -31,12 +31,38 @@
 	"c.member_count, c.last_seq, m.first_seq, m.delivered_seq, m.read_seq, c.last_event_at, " EVENT_COLUMNS
 #define MEMBERSHIP_EVENT_COLUMN 11
 
-/* A page asks for one row more than it takes, and is cut where the bytes before a row reach the limit, so
- * that there is always one. `total` counts what was found before the cut. */
+/* A page asks for one event more than it takes, in `q`, and is cut where the bytes before an event reach the
+ * limit, so that there is always one. `total` counts what was found before the cut. */
 #define CUT_COLUMNS                                                                                \
 	"p.conversation_id, p.seq, p.kind, p.sender, p.created_at, p.client_message_id, "          \
 	"p.content_type, p.body, p.reply_to_seq, p.title, p.users, p.users_count, p.total"
 #define TOTAL_COLUMN 12
+
+/* clang-format off */
+#define MEASURED(order)                                                                            \
+	"select q.*, sum(length(q.body)) over (order by " order ") - length(q.body) as bytes, "    \
+	"row_number() over (order by " order ") as place, count(*) over () as total "
+
+/* One row of nulls at least, if the user is a member: none is NOT_FOUND. */
+#define HISTORY(side, order)                                                                       \
+	"select " CUT_COLUMNS " from martlet.members m left join lateral ("                        \
+	MEASURED(order)                                                                            \
+	"from (select " EVENT_COLUMNS " from martlet.events e where e.conversation_id = $2 "       \
+	"and e.seq " side " $3 and e.seq >= m.first_seq order by e." order " limit $4) q) p "      \
+	"on p.bytes < $5 and p.place < $4 "                                                        \
+	"where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null order by p.seq"
+
+/* The places come in order, so that it ends after the first ones that fill the page. */
+#define LOG                                                                                        \
+	"select " CUT_COLUMNS " from ("                                                            \
+	MEASURED("q.ord, q.seq")                                                                   \
+	"from (select i.ord, x.* from unnest($1::uuid[], $2::bigint[]) with ordinality "           \
+	"as i (id, after_seq, ord) cross join lateral "                                            \
+	"(select " EVENT_COLUMNS " from martlet.events e where e.conversation_id = i.id "          \
+	"and e.seq > i.after_seq order by e.seq limit $3) x "                                      \
+	"order by i.ord, x.seq limit $3) q) p "                                                    \
+	"where p.bytes < $4 and p.place < $3 order by p.ord, p.seq"
+/* clang-format on */
 
 const struct statement writer_statements[WRITER_STATEMENTS] = {
 	[STATEMENT_APPEND] = {"append",
@@ -57,14 +83,17 @@ const struct statement writer_statements[WRITER_STATEMENTS] = {
 };
 
 const struct statement reader_statements[READER_STATEMENTS] = {
-	/* The version is read first: a change between the two is then noticed as a newer version. */
+	/* One row of nulls at least: the version is there without any membership too. */
 	[STATEMENT_FOLLOWS] = {"follows",
-                               "select coalesce((select u.membership_version from martlet.users u "
-                               "where u.id = $1), 0), c.id, c.last_seq, m.first_seq "
-                               "from martlet.members m "
+                               "select v.membership_version, f.id, f.last_seq, f.first_seq "
+                               "from (select coalesce(max(u.membership_version), 0) "
+                               "as membership_version from martlet.users u where u.id = $1) v "
+                               "left join lateral (select c.id, c.last_seq, m.first_seq, "
+                               "c.last_event_at from martlet.members m "
                                "join martlet.conversations c on c.id = m.conversation_id "
                                "where m.user_id = $1 and m.left_seq is null "
-                               "order by c.last_event_at desc, c.id desc limit $2",
+                               "order by c.last_event_at desc, c.id desc limit $2) f on true "
+                               "order by f.last_event_at desc, f.id desc",
                                2,
                                {TEXT, BIGINT}},
 	[STATEMENT_MEMBERSHIPS] = {"memberships",
@@ -74,56 +103,31 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                    "and m.user_id = $1 and m.left_seq is null "
                                    "join martlet.conversations c on c.id = i.id "
                                    "left join martlet.events e on e.conversation_id = c.id "
-                                   "and e.seq = c.last_seq order by i.ord",
+                                   "and e.seq = c.last_seq and e.seq >= m.first_seq "
+                                   "order by i.ord",
                                    2,
                                    {TEXT, UUIDS}},
 	[STATEMENT_LIST] = {"list",
-                            "select " MEMBERSHIP_COLUMNS
-                            " from (select m.*, c.last_event_at from martlet.members m "
+                            "select " MEMBERSHIP_COLUMNS " from martlet.members m "
                             "join martlet.conversations c on c.id = m.conversation_id "
+                            "left join martlet.events e on e.conversation_id = c.id "
+                            "and e.seq = c.last_seq and e.seq >= m.first_seq "
                             "where m.user_id = $1 and m.left_seq is null and "
                             "(date_trunc('milliseconds', c.last_event_at), c.id) < "
                             "('epoch'::timestamptz + $2 * interval '1 millisecond', $3) "
                             "order by date_trunc('milliseconds', c.last_event_at) desc, c.id desc "
-                            "limit $4) m "
-                            "join martlet.conversations c on c.id = m.conversation_id "
-                            "left join martlet.events e on e.conversation_id = c.id "
-                            "and e.seq = c.last_seq "
-                            "order by date_trunc('milliseconds', m.last_event_at) desc, c.id desc",
+                            "limit $4",
                             4,
                             {TEXT, BIGINT, UUID, BIGINT}},
-	/* One row of nulls at least, if the user is a member: none is NOT_FOUND. */
-	[STATEMENT_HISTORY_BEFORE] =
-		{"history_before",
-                 "select " CUT_COLUMNS " from martlet.members m left join lateral "
-                 "(select q.*, sum(length(q.body)) over (order by q.seq desc) - length(q.body) as bytes, "
-                 "row_number() over (order by q.seq desc) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq < $3 "
-                 "and e.seq >= m.first_seq order by e.seq desc limit $4) q) p on p.bytes < $5 and p.place < $4 "
-                 "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
-                 "order by p.seq",
-                 5,
-                 {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
-	[STATEMENT_HISTORY_AFTER] =
-		{"history_after",
-                 "select " CUT_COLUMNS " from martlet.members m left join lateral "
-                 "(select q.*, sum(length(q.body)) over (order by q.seq) - length(q.body) as bytes, "
-                 "row_number() over (order by q.seq) as place, count(*) over () as total from (select e.* from martlet.events e where e.conversation_id = $2 and e.seq > $3 "
-                 "and e.seq >= m.first_seq order by e.seq limit $4) q) p on p.bytes < $5 and p.place < $4 "
-                 "where m.conversation_id = $2 and m.user_id = $1 and m.left_seq is null "
-                 "order by p.seq",
-                 5,
-                 {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
-	[STATEMENT_LOG] =
-		{"log",
-                 "select " CUT_COLUMNS " from (select q.*, "
-                 "sum(length(q.body)) over (order by q.ord, q.seq) - length(q.body) as bytes, "
-                 "row_number() over (order by q.ord, q.seq) as place, count(*) over () as total "
-                 "from (select i.ord, x.* from unnest($1::uuid[], $2::bigint[]) with ordinality "
-                 "as i (id, after_seq, ord) cross join lateral (select e.* from martlet.events e "
-                 "where e.conversation_id = i.id and e.seq > i.after_seq order by e.seq limit $3) x "
-                 "order by i.ord, x.seq limit $3) q) p where p.bytes < $4 and p.place < $3 order by p.ord, p.seq",
-                 4,
-                 {UUIDS, BIGINTS, BIGINT, BIGINT}},
+	[STATEMENT_HISTORY_BEFORE] = {"history_before",
+                                      HISTORY("<", "seq desc"),
+                                      5,
+                                      {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
+	[STATEMENT_HISTORY_AFTER] = {"history_after",
+                                     HISTORY(">", "seq"),
+                                     5,
+                                     {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
+	[STATEMENT_LOG] = {"log", LOG, 4, {UUIDS, BIGINTS, BIGINT, BIGINT}},
 	[STATEMENT_HEADS] = {"heads",
                              "select c.id, c.last_seq from unnest($1::uuid[]) as i (id) "
                              "join martlet.conversations c on c.id = i.id",
@@ -212,13 +216,16 @@ static void on_follows(void *context, const PGresult *result, const struct outco
 	struct question *question = context;
 	size_t count = rows(result);
 	struct follow *follows = memory_new_array(count, sizeof(*follows));
-	struct follows_answer answer = {.outcome = *outcome, .follows = follows, .count = count};
+	struct follows_answer answer = {.outcome = *outcome, .follows = follows};
 
 	for (int row = 0; row < (int)count; row++) {
+		struct follow *follow = &follows[answer.count];
+
 		answer.membership_version = (uint64_t)row_bigint(result, row, 0);
-		follows[row].conversation = row_uuid(result, row, 1);
-		follows[row].last_seq = (uint64_t)row_bigint(result, row, 2);
-		follows[row].first_seq = (uint64_t)row_bigint(result, row, 3);
+		follow->conversation = row_uuid(result, row, 1);
+		follow->last_seq = (uint64_t)row_bigint(result, row, 2);
+		follow->first_seq = (uint64_t)row_bigint(result, row, 3);
+		answer.count += !PQgetisnull(result, row, 1);
 	}
 	question->done.follows(question->context, &answer);
 	free(follows);
@@ -309,8 +316,8 @@ void query_list(struct store *store, const struct user_id *user, const struct li
                 uint32_t limit,
                 void (*done)(void *context, const struct memberships_answer *answer), void *context)
 {
-	/* The first page begins after the end of time; PostgreSQL's is in the year 294276. */
-	static const struct list_place beginning = {INT64_C(9000000000000000) / 1000, {{0}}};
+	/* The first page begins after everything: in the year 2255. */
+	static const struct list_place beginning = {INT64_C(9000000000000), {{0}}};
 	struct question *question = question_new(context);
 	struct parameters parameters;
 

@@ -38,6 +38,8 @@ static void on_connection_closed(void *context)
 
 	if (--store->open_connections)
 		return;
+	/* Whoever was answered meanwhile may have sent again. */
+	appends_stop(store->appends);
 	store->on_closed(store->closed_context);
 	appends_destroy(store->appends);
 	free(store);

@@ -36,10 +36,11 @@ struct store *store_create(const struct store_options *options);
 /* Calls on_closed exactly once, from the loop. */
 void store_close(struct store *store, void (*on_closed)(void *context), void *context);
 
-/* Both connections stand. */
+/* Both connections stand, and the database answers. */
 bool store_is_ready(const struct store *store);
 
-/* The end of a loop turn: sends the sends that were collected, if no batch is on its way. */
+/* To be called at the end of each loop turn: sends the sends that were collected, if no batch is on its
+ * way, and answers those that waited too long. */
 void store_flush(struct store *store);
 
 #endif

@@ -53,14 +53,13 @@ static void subscribe(struct interest *interest, const uint32_t *shards, size_t 
 		interest->shards[shards[i]].is_subscribed = true;
 }
 
+/* The waits stand in the order of their tickets. Each time from the head: a wait that is called may cancel
+ * others. */
 static void end_waits(struct interest *interest)
 {
 	struct interest_wait *wait;
-	struct interest_wait *next;
 
-	DL_FOREACH_SAFE(interest->waits, wait, next) {
-		if (interest->is_connected && wait->ticket > interest->answered)
-			continue;
+	while ((wait = interest->waits) && wait->ticket <= interest->answered) {
 		DL_DELETE(interest->waits, wait);
 		wait->ticket = 0;
 		wait->on_heard(wait);

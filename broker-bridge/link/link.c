@@ -22,6 +22,7 @@
 #define BACKOFF_MOST_MS 2000
 #define PACKETS_A_TURN 64
 #define INFLIGHT 1000
+#define RECEIVE_BYTES_MOST 1048576 /* no bridge publishes more; who else does is not ours */
 
 /* What lies in a node's retained topic: 1 while it is alive. */
 #define ALIVE "1"
@@ -137,6 +138,12 @@ static void lose(struct link *link, const char *reason)
 		link->needs.on_down(link->needs.context);
 }
 
+/* What libmosquitto means by a result; to be called before errno is another's. */
+static const char *reason_of(int result)
+{
+	return result == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(result);
+}
+
 /* libmosquitto's callbacks: called from within its functions only. */
 
 static void on_connect(struct mosquitto *mosquitto, void *context, int result)
@@ -153,6 +160,7 @@ static void on_connect(struct mosquitto *mosquitto, void *context, int result)
 	link->is_connected = true;
 	backoff_reset(&link->backoff);
 	mosquitto_publish(mosquitto, NULL, topic.text, strlen(ALIVE), ALIVE, 1, true);
+	link->counts.published++;
 	link->unconfirmed++;
 	interest_on_connected(link->interest);
 }
@@ -190,6 +198,11 @@ static void on_message(struct mosquitto *mosquitto, void *context,
 	(void)mosquitto;
 	if (!topic_is_bus(message->topic, &shard) || shard >= link->options.shards) {
 		log_limited(LOG_WARNING, "message on an unknown topic");
+		return;
+	}
+	if (message->payloadlen <= 0 || message->payloadlen > RECEIVE_BYTES_MOST) {
+		log_limited(LOG_WARNING, "message of an impossible size",
+		            log_number("bytes", message->payloadlen));
 		return;
 	}
 	link->counts.received++;
@@ -240,7 +253,7 @@ static void connect_now(struct link *link)
 	result = mosquitto_connect_async(link->mosquitto, link->options.host, link->options.port,
 	                                 KEEPALIVE_S);
 	if (result != MOSQ_ERR_SUCCESS)
-		lose(link, result == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(result));
+		lose(link, reason_of(result));
 	else
 		watch(link);
 }
@@ -250,13 +263,13 @@ static int read_packets(struct link *link)
 {
 	int result = MOSQ_ERR_SUCCESS;
 
-	for (int i = 0; i < PACKETS_A_TURN && result == MOSQ_ERR_SUCCESS; i++) {
-		int fd = mosquitto_socket(link->mosquitto);
+	for (int i = 0; i < PACKETS_A_TURN; i++) {
 		int waiting = 0;
 
 		errno = 0;
 		result = mosquitto_loop_read(link->mosquitto, 1);
-		if (fd < 0 || ioctl(fd, FIONREAD, &waiting) < 0 || !waiting)
+		if (result != MOSQ_ERR_SUCCESS ||
+		    ioctl(mosquitto_socket(link->mosquitto), FIONREAD, &waiting) < 0 || !waiting)
 			break;
 	}
 	return result;
@@ -277,7 +290,7 @@ static void on_ready_fd(uv_poll_t *poll, int status, int events)
 		result = mosquitto_loop_write(link->mosquitto, 1);
 	}
 	if (status < 0 || result != MOSQ_ERR_SUCCESS || mosquitto_socket(link->mosquitto) < 0)
-		lose(link, mosquitto_strerror(result));
+		lose(link, reason_of(result));
 	else
 		watch(link);
 }
@@ -291,7 +304,7 @@ static void on_tick(uv_timer_t *timer)
 		int result = mosquitto_loop_misc(link->mosquitto);
 
 		if (result != MOSQ_ERR_SUCCESS)
-			lose(link, mosquitto_strerror(result));
+			lose(link, reason_of(result));
 		else
 			watch(link);
 	} else if (link->is_connecting && now - link->since_ms >= CONNECT_MS) {

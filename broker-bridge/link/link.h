@@ -36,8 +36,8 @@ struct link_options {
 	uint32_t shards;
 	uint32_t publish_bytes; /* the largest envelope; a fuller shard is published in parts */
 	uint32_t linger_ms;     /* a shard without holds stays subscribed */
-	uint32_t
-		publish_pending; /* publishes without their PUBACK; beyond it they are dropped and counted */
+	/* Publishes without their PUBACK; beyond it they are dropped and counted. */
+	uint32_t publish_pending;
 };
 
 /* What link tells its owner. */
@@ -54,7 +54,8 @@ struct link_needs {
 /* Begins to connect. The options are copied. */
 struct link *link_create(const struct link_options *options, const struct link_needs *needs);
 
-/* Calls on_closed exactly once, from the loop. */
+/* Calls on_closed exactly once, from the loop; waits that have not ended are called first. Not from within
+ * on_bus, on_up or on_down: libmosquitto stands below them. */
 void link_close(struct link *link, void (*on_closed)(void *context), void *context);
 
 bool link_is_up(const struct link *link);

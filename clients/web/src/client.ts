@@ -160,7 +160,10 @@ export function createClient(options: ClientOptions): Client {
 
   const outbox = createOutbox(
     async (message) => {
-      const result = await connection.ask({ $case: "sendMessage", value: message });
+      const result = await connection.ask({
+        $case: "sendMessage",
+        value: { mentions: [], ...message },
+      });
       if (result.$case !== "sendMessage") throw unexpected();
       return { seq: result.value.seq, timeMs: result.value.timeMs };
     },
@@ -215,7 +218,13 @@ export function createClient(options: ClientOptions): Client {
     async createGroup(title, members) {
       const result = await connection.ask({
         $case: "createGroup",
-        value: { conversationId: crypto.randomUUID(), title, members: [...members] },
+        value: {
+          conversationId: crypto.randomUUID(),
+          title,
+          members: [...members],
+          announcement: false,
+          fullHistory: false,
+        },
       });
       if (result.$case !== "createGroup") throw unexpected();
       return toConversation(result.value.conversation);

@@ -3,11 +3,10 @@
 import { type ErrorCode, MartletError } from "./errors.ts";
 import {
   ConversationKind,
-  Role,
   type Conversation as WireConversation,
 } from "./gen/martlet/v1/conversations.ts";
 import { Code } from "./gen/martlet/v1/error.ts";
-import type { ConversationEvent as WireEvent } from "./gen/martlet/v1/events.ts";
+import { Role, type ConversationEvent as WireEvent } from "./gen/martlet/v1/events.ts";
 import { ClientFrame, ServerFrame, type Item as WireItem } from "./gen/martlet/v1/frame.ts";
 import type { Conversation, ConversationEvent, Cursor, Welcome } from "./model.ts";
 
@@ -50,7 +49,10 @@ export function helloCommand(
   cursors: readonly Cursor[],
 ): Command {
   const value = { token, device, client, protocolMin: 1, protocolMax: 1, features: [] };
-  return { $case: "hello", value: { ...value, cursors: [...cursors] } };
+  return {
+    $case: "hello",
+    value: { ...value, cursors: cursors.map((cursor) => ({ stateVersion: 0, ...cursor })) },
+  };
 }
 
 export function toEvent(wire: WireEvent): ConversationEvent {

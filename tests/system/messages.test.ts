@@ -102,7 +102,10 @@ describe("a message", () => {
     const late = await raw();
     late.command(0, {
       ...hello(token(bob)),
-      value: { ...(hello(token(bob)).value as object), cursors: [{ conversationId: id, seq: 1 }] },
+      value: {
+        ...(hello(token(bob)).value as object),
+        cursors: [{ conversationId: id, seq: 1, stateVersion: 0 }],
+      },
     } as never);
     await until("ready", () => late.items.some((item) => item.kind === "ready"));
     for (const item of late.items) if (item.kind === "resync") gaps.push(item.lastSeq);

@@ -12,6 +12,7 @@
 #include "flow/announce.h"
 #include "flow/deliver.h"
 #include "flow/resume.h"
+#include "flow/signals.h"
 #include "flow/sweep.h"
 #include "front/http_door.h"
 #include "front/websocket_door.h"
@@ -43,7 +44,7 @@ struct worker {
 	uv_prepare_t prepare; /* after its timers */
 	uv_timer_t timer;
 	uv_timer_t drain_timer;
-	uv_signal_t signals[2];
+	uv_signal_t end_signals[2];
 	struct timers timers;
 
 	struct token_keys *keys;
@@ -53,6 +54,7 @@ struct worker {
 	struct hub *hub;
 	struct sweep *sweep;
 	struct announce *announce;
+	struct signals *signals;
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
@@ -74,10 +76,16 @@ static int64_t clock_ms(void)
 
 static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t size)
 {
-	struct worker *worker = context;
+	const struct worker *worker = context;
 
 	(void)shard;
-	deliver_envelope(worker->hub, worker->resume, bytes, size);
+	deliver_envelope(
+		&(struct deliver_rooms){
+			.hub = worker->hub,
+			.resume = worker->resume,
+			.signals = worker->signals,
+		},
+		bytes, size);
 }
 
 static void on_up(void *context)
@@ -230,8 +238,8 @@ static void on_room_closed(void *context)
 	uv_close((uv_handle_t *)&worker->prepare, NULL);
 	uv_close((uv_handle_t *)&worker->timer, NULL);
 	uv_close((uv_handle_t *)&worker->drain_timer, NULL);
-	for (size_t i = 0; i < sizeof(worker->signals) / sizeof(worker->signals[0]); i++)
-		uv_close((uv_handle_t *)&worker->signals[i], NULL);
+	for (size_t i = 0; i < sizeof(worker->end_signals) / sizeof(worker->end_signals[0]); i++)
+		uv_close((uv_handle_t *)&worker->end_signals[i], NULL);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -381,8 +389,15 @@ static void create_flow(struct worker *worker)
 	                             LIMIT_SWEEP_MS);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   config->mosquitto.shards);
-	worker->dispatcher = dispatcher_create(&options, worker->keys, worker->store,
-	                                       worker->announce, worker->resume);
+	worker->signals =
+		signals_create(worker->hub, worker->link, worker->node, config->mosquitto.shards);
+	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
+								 .keys = worker->keys,
+								 .store = worker->store,
+								 .announce = worker->announce,
+								 .resume = worker->resume,
+								 .signals = worker->signals,
+							 });
 }
 
 static uint16_t port_of(char *const *addresses)
@@ -458,9 +473,9 @@ static void create_loop(struct worker *worker)
 	uv_timer_init(&worker->loop, &worker->timer);
 	uv_timer_init(&worker->loop, &worker->drain_timer);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		worker->signals[i].data = worker;
-		must(uv_signal_init(&worker->loop, &worker->signals[i]) == 0);
-		must(uv_signal_start(&worker->signals[i], on_signal, numbers[i]) == 0);
+		worker->end_signals[i].data = worker;
+		must(uv_signal_init(&worker->loop, &worker->end_signals[i]) == 0);
+		must(uv_signal_start(&worker->end_signals[i], on_signal, numbers[i]) == 0);
 	}
 }
 
@@ -500,6 +515,7 @@ static void destroy_rooms(struct worker *worker)
 	websocket_door_free(worker->websocket_door);
 	dispatcher_destroy(worker->dispatcher);
 	announce_destroy(worker->announce);
+	signals_destroy(worker->signals);
 	sweep_destroy(worker->sweep);
 	hub_destroy(worker->hub);
 	resume_destroy(worker->resume);

@@ -20,6 +20,7 @@ struct dispatcher {
 	struct store *store;
 	struct announce *announce;
 	struct resume *resume;
+	struct signals *signals;
 };
 
 struct command {

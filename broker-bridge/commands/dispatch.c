@@ -7,16 +7,16 @@
 #include <stdlib.h>
 
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
-                                     const struct token_keys *keys, struct store *store,
-                                     struct announce *announce, struct resume *resume)
+                                     const struct dispatcher_rooms *rooms)
 {
 	struct dispatcher *dispatcher = memory_new(sizeof(*dispatcher));
 
 	dispatcher->options = *options;
-	dispatcher->keys = keys;
-	dispatcher->store = store;
-	dispatcher->announce = announce;
-	dispatcher->resume = resume;
+	dispatcher->keys = rooms->keys;
+	dispatcher->store = rooms->store;
+	dispatcher->announce = rooms->announce;
+	dispatcher->resume = rooms->resume;
+	dispatcher->signals = rooms->signals;
 	return dispatcher;
 }
 

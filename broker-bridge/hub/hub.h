@@ -95,6 +95,7 @@ struct hub_counts {
 	uint64_t held_lost; /* of those, dropped at the bound */
 	uint64_t holes;     /* times the log was asked */
 	uint64_t slow;      /* sessions closed with 4008 */
+	uint64_t missed;    /* signals left out, as their sessions had no room */
 };
 
 const struct hub_counts *hub_counts(const struct hub *hub);

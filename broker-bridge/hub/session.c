@@ -180,6 +180,19 @@ void session_push(struct session *session, struct frame *frame)
 	update_pause(session);
 }
 
+bool session_push_signal(struct session *session, struct frame *frame)
+{
+	if (!session_is_open(session))
+		return false;
+	if (!session_has_room(session) ||
+	    session->queued_bytes + frame->size > session->options->outbound_bytes) {
+		session->hub->counts.missed++;
+		return false;
+	}
+	session_push(session, frame);
+	return true;
+}
+
 /* An idle session keeps no ring: ten thousand of them would. */
 static void rest_queue(struct session *session)
 {

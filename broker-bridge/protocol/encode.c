@@ -2,17 +2,11 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-
-#include <martlet/bus/v1/bus.pb-c.h>
-#include <martlet/v1/frame.pb-c.h>
+#include "protocol/private.h"
 
 #include <stdlib.h>
 
-/* protobuf-c describes strings and bytes without const, and does not write to what it packs. */
-#define BORROW_TEXT(text) ((char *)(uintptr_t)(text))
-#define BORROW_BYTES(bytes) ((uint8_t *)(uintptr_t)(bytes))
-
-static struct frame *pack(Martlet__V1__Item *item)
+struct frame *pack(Martlet__V1__Item *item)
 {
 	Martlet__V1__ServerFrame message = MARTLET__V1__SERVER_FRAME__INIT;
 	struct frame *frame;
@@ -229,7 +223,7 @@ struct frame *encode_draining(uint32_t reconnect_after_ms)
 	return pack(&item);
 }
 
-static struct frame *pack_reply(Martlet__V1__Reply *reply, uint32_t request_id)
+struct frame *pack_reply(Martlet__V1__Reply *reply, uint32_t request_id)
 {
 	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
 
@@ -261,6 +255,16 @@ struct frame *encode_pong(uint32_t request_id, int64_t time_ms)
 	pong.time_ms = time_ms;
 	reply.result_case = MARTLET__V1__REPLY__RESULT_PONG;
 	reply.pong = &pong;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_done(uint32_t request_id)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__Done done = MARTLET__V1__DONE__INIT;
+
+	reply.result_case = MARTLET__V1__REPLY__RESULT_DONE;
+	reply.done = &done;
 	return pack_reply(&reply, request_id);
 }
 
@@ -366,7 +370,7 @@ struct frame *encode_group_created(uint32_t request_id, const struct membership 
 	return pack_reply(&reply, request_id);
 }
 
-static bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
+bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
 {
 	Martlet__Bus__V1__Envelope envelope = MARTLET__BUS__V1__ENVELOPE__INIT;
 	uint8_t *bytes;

@@ -58,6 +58,7 @@ struct frame *encode_draining(uint32_t reconnect_after_ms);
 
 /* Replies. */
 struct frame *encode_error(uint32_t request_id, const struct outcome *outcome);
+struct frame *encode_done(uint32_t request_id);
 struct frame *encode_pong(uint32_t request_id, int64_t time_ms);
 struct frame *encode_token_refreshed(uint32_t request_id, int64_t token_expires_ms);
 struct frame *encode_sent(uint32_t request_id, uint64_t seq, int64_t time_ms, bool is_duplicate);

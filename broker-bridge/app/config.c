@@ -109,6 +109,8 @@ static const struct key keys[] = {
 	COUNT(limits, cursors, LIMIT_CURSORS, 0, 10000),
 	COUNT(limits, resume_events, LIMIT_RESUME_EVENTS, 1, 100000),
 	COUNT(limits, append_batch, LIMIT_APPEND_BATCH, 1, 512),
+	COUNT(limits, edit_window_s, LIMIT_EDIT_WINDOW_S, 0, 2147483647),
+	COUNT(limits, receipt_members, LIMIT_RECEIPT_MEMBERS, 0, 1000),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

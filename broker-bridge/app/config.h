@@ -76,6 +76,8 @@ struct config {
 		uint32_t cursors;
 		uint32_t resume_events;
 		uint32_t append_batch;
+		uint32_t edit_window_s;
+		uint32_t receipt_members;
 	} limits;
 };
 

@@ -133,6 +133,12 @@ static void on_lag(void *context, struct session *session)
 	resume_on_lag(((struct worker *)context)->resume, session);
 }
 
+static void on_left(void *context, struct session *session, const struct uuid *conversation,
+                    uint64_t seq)
+{
+	resume_on_left(((struct worker *)context)->resume, session, conversation, seq);
+}
+
 static void on_session_gone(void *context, struct session *session)
 {
 	resume_on_session_gone(((struct worker *)context)->resume, session);
@@ -306,6 +312,7 @@ static void create_neighbours(struct worker *worker)
 		.wait_ms = config->database.wait_ms,
 		.append_batch = config->limits.append_batch,
 		.append_pending = LIMIT_APPEND_PENDING,
+		.receipt_members = config->limits.receipt_members,
 		.query_pending = LIMIT_QUERY_PENDING,
 	});
 	worker->link = link_create(
@@ -335,6 +342,7 @@ static void create_hub(struct worker *worker)
 		.on_conversation_idle = on_conversation_idle,
 		.on_hole = on_hole,
 		.on_lag = on_lag,
+		.on_left = on_left,
 		.on_session_gone = on_session_gone,
 	};
 
@@ -378,6 +386,8 @@ static void create_flow(struct worker *worker)
 				.resume_events = config->limits.resume_events,
 				.outbound_bytes = config->websocket.outbound_bytes,
 				.pending_commands = config->websocket.pending_commands,
+				.edit_window_s = config->limits.edit_window_s,
+				.receipt_members = config->limits.receipt_members,
 			},
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "commands/command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
@@ -67,6 +68,35 @@ struct outcome check_user(const char *field, const char *text, struct user_id *r
 		return outcome_ok();
 	return outcome_invalid(field, "is not a user's id; it has 1 to %d of A-Z a-z 0-9 . _ ~ @ -",
 	                       LIMIT_USER_BYTES);
+}
+
+struct outcome check_users(const char *field, char **texts, size_t count, size_t most,
+                           struct user_id **ret_users)
+{
+	struct outcome outcome = outcome_ok();
+	struct user_id *users;
+	char place[48];
+
+	*ret_users = NULL;
+	if (count > most)
+		return outcome_invalid(field, "are %zu; they are at most %zu", count, most);
+	users = memory_new_array(count, sizeof(*users));
+	for (size_t i = 0; i < count && outcome_is_ok(&outcome); i++) {
+		snprintf(place, sizeof(place), "%s[%zu]", field, i);
+		outcome = check_user(place, texts[i], &users[i]);
+	}
+	if (outcome_is_ok(&outcome))
+		*ret_users = users;
+	else
+		free(users);
+	return outcome;
+}
+
+struct outcome check_seq(uint64_t seq)
+{
+	if (seq && seq <= INT64_MAX)
+		return outcome_ok();
+	return outcome_invalid("seq", "is no event's number; they begin at 1");
 }
 
 struct outcome check_page_size(uint32_t asked, uint32_t most, uint32_t *ret_size)

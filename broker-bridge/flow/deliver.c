@@ -31,6 +31,8 @@ static void deliver_event(struct hub *hub, const Martlet__Bus__V1__EventEntry *e
 		return;
 	frame = frame_create(entry->frame.len);
 	memcpy(frame->bytes, entry->frame.data, entry->frame.len);
+	frame_set_leaver(frame, entry->leaver);
+	frame->redacts_seq = entry->redacts_seq;
 	hub_offer(hub, &id, entry->seq, frame);
 	frame_unref(frame);
 }

@@ -128,7 +128,17 @@ const message = (seq: number, conversationId = "c") => ({
     timeMs: 0,
     kind: {
       $case: "message",
-      value: { clientMessageId: `m${seq}`, contentType: "", body: new Uint8Array(), replyToSeq: 0 },
+      value: {
+        clientMessageId: `m${seq}`,
+        contentType: "",
+        body: new Uint8Array(),
+        replyToSeq: 0,
+        mentions: [],
+        editedSeq: 0,
+        redactedSeq: 0,
+        reactions: [],
+        reactionsSeq: 0,
+      },
     },
   },
 });
@@ -144,7 +154,7 @@ describe("a connection", () => {
     assert.equal(command?.$case, "hello");
     if (command?.$case === "hello") {
       assert.equal(command.value.token, "token");
-      assert.deepEqual(command.value.cursors, [{ conversationId: "c", seq: 7 }]);
+      assert.deepEqual(command.value.cursors, [{ conversationId: "c", seq: 7, stateVersion: 0 }]);
     }
     welcome();
     assert.deepEqual(states, ["connecting", "connected"]);

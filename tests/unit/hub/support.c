@@ -40,6 +40,15 @@ static void ignore_session(void *context, struct session *session)
 	(void)session;
 }
 
+static void ignore_left(void *context, struct session *session, const struct uuid *conversation,
+                        uint64_t seq)
+{
+	(void)context;
+	(void)session;
+	(void)conversation;
+	(void)seq;
+}
+
 int world_set_up(void **state)
 {
 	struct world *world = memory_new(sizeof(*world));
@@ -58,6 +67,7 @@ int world_set_up(void **state)
 		.on_conversation_idle = ignore_conversation,
 		.on_hole = ignore_conversation,
 		.on_lag = ignore_session,
+		.on_left = ignore_left,
 		.on_session_gone = ignore_session,
 	};
 

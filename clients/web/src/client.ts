@@ -1,4 +1,3 @@
-import { toConversation, toEvent } from "./codec.ts";
 import { type Clock, type ConnectionState, createConnection } from "./connection.ts";
 import { MartletError } from "./errors.ts";
 import { createEmitter, type Emitter } from "./events.ts";
@@ -170,18 +169,15 @@ export function createClient(options: ClientOptions): Client {
   const unexpected = () => new MartletError("INTERNAL", "an answer to another question");
 
   const history: Client["history"] = async (conversationId, from = {}) => {
+    const { before, after, limit = 0 } = from;
     const place =
-      from.before !== undefined
-        ? ({ $case: "beforeSeq", value: from.before } as const)
-        : from.after !== undefined
-          ? ({ $case: "afterSeq", value: from.after } as const)
-          : undefined;
+      before !== undefined ? { beforeSeq: before } : after !== undefined ? { afterSeq: after } : {};
     const result = await connection.ask({
       $case: "getHistory",
-      value: { conversationId, from: place, limit: from.limit ?? 0 },
+      value: { conversationId, limit, ...place },
     });
     if (result.$case !== "getHistory") throw unexpected();
-    return { events: result.value.events.map(toEvent), hasMore: result.value.hasMore };
+    return result.value;
   };
 
   return {
@@ -210,7 +206,7 @@ export function createClient(options: ClientOptions): Client {
     async openDirect(user) {
       const result = await connection.ask({ $case: "openDirect", value: { user } });
       if (result.$case !== "openDirect") throw unexpected();
-      return toConversation(result.value.conversation);
+      return result.value.conversation;
     },
     async createGroup(title, members) {
       const result = await connection.ask({
@@ -218,7 +214,7 @@ export function createClient(options: ClientOptions): Client {
         value: { conversationId: crypto.randomUUID(), title, members: [...members] },
       });
       if (result.$case !== "createGroup") throw unexpected();
-      return toConversation(result.value.conversation);
+      return result.value.conversation;
     },
     async *conversations() {
       for (let page = "", more = true; more; ) {
@@ -227,7 +223,7 @@ export function createClient(options: ClientOptions): Client {
           value: { page, limit: 0 },
         });
         if (result.$case !== "listConversations") throw unexpected();
-        for (const conversation of result.value.conversations) yield toConversation(conversation);
+        yield* result.value.conversations;
         page = result.value.nextPage;
         more = page !== "";
       }

@@ -1,10 +1,11 @@
 /** The only room that knows protobuf. */
-import { PbfReader, PbfWriter } from "pbf";
 import { type ErrorCode, MartletError } from "./errors.ts";
 import {
   type ClientFrame,
   Code,
   ConversationKind,
+  PbfReader,
+  PbfWriter,
   Role,
   readServerFrame,
   type Conversation as WireConversation,

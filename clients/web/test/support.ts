@@ -1,10 +1,11 @@
 /** What the SDK's tests share: a clock that is turned by hand, and the server's side of each connection. */
-import { PbfReader, PbfWriter } from "pbf";
 import { type ClientOptions, createClient } from "../src/client.ts";
 import type { Clock } from "../src/connection.ts";
 import {
   type ClientFrame,
   type Limits,
+  PbfReader,
+  PbfWriter,
   readClientFrame,
   type ServerFrame,
   writeServerFrame,

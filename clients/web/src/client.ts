@@ -1,17 +1,22 @@
-import { type Clock, type ConnectionState, createConnection } from "./connection.ts";
+import { type Clock, createTimers, systemClock } from "./clock.ts";
+import { type ConnectionState, createConnection } from "./connection.ts";
 import { MartletError } from "./errors.ts";
 import { createEmitter, type Emitter } from "./events.ts";
 import { type ConversationLog, createLog } from "./log.ts";
 import type { Conversation, ConversationEvent, HistoryPage, Sent, Welcome } from "./model.ts";
 import { createOutbox, type Outgoing } from "./outbox.ts";
+import type { GetToken } from "./token.ts";
 import type { TransportFactory } from "./transports/transport.ts";
 import { webSocket } from "./transports/websocket.ts";
 
 export interface ClientOptions {
   /** "wss://chat.example/v1/ws" */
   readonly url: string;
-  /** Called for the first token and for fresh ones; one call is under way at a time. */
-  readonly getToken: (context: { fresh: boolean }) => Promise<string>;
+  /**
+   * Called for the first token and for fresh ones; one call is awaited at a time, for ten seconds, and then
+   * told by its signal that it is not.
+   */
+  readonly getToken: GetToken;
   /** Names this installation; the same at each start. */
   readonly device: string;
   readonly transport?: TransportFactory;
@@ -64,34 +69,22 @@ export interface Client extends Pick<Emitter<ClientEvents>, "on"> {
   ): Promise<HistoryPage>;
 }
 
-const systemClock: Clock = {
-  now: () => Date.now(),
-  setTimeout: (run, delayMs) => setTimeout(run, delayMs),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
-
-/** The same promise for all who ask while it is under way. */
-function oneAtATime<A, T>(run: (argument: A) => Promise<T>): (argument: A) => Promise<T> {
-  let current: Promise<T> | undefined;
-  return (argument) => {
-    current ??= run(argument).finally(() => {
-      current = undefined;
-    });
-    return current;
-  };
-}
-
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? systemClock;
   const emitter = createEmitter<ClientEvents>();
   const logs = new Map<string, ConversationLog>();
   const fetching = new Set<string>();
+  const outboxTimers = createTimers(clock);
   let welcome: Welcome | undefined;
 
   for (const [id, seq] of options.cursors ?? []) logs.set(id, createLog(seq));
 
+  /** After close() nothing is told any more, whatever was about to be. */
+  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
+    if (connection.state !== "closed") emitter.emit(type, event);
+  };
   const deliver = (events: readonly ConversationEvent[]) => {
-    for (const event of events) emitter.emit("event", event);
+    for (const event of events) tell("event", event);
   };
   const fetchHole = async (id: string, log: ConversationLog) => {
     if (fetching.has(id)) return;
@@ -118,24 +111,24 @@ export function createClient(options: ClientOptions): Client {
   };
   const learn = (conversation: Conversation, after: number) => {
     if (!logs.has(conversation.id)) logs.set(conversation.id, createLog(after));
-    emitter.emit("conversation", conversation);
+    tell("conversation", conversation);
   };
   const onResync = (id: string, lastSeq: number) => {
     // A cursor beyond the server's log is of no use: the server's word counts.
     const log = createLog(lastSeq);
     logs.set(id, log);
-    emitter.emit("gap", { conversationId: id, seq: lastSeq });
+    tell("gap", { conversationId: id, seq: lastSeq });
   };
 
   const connection = createConnection({
     url: options.url,
     device: options.device,
-    getToken: oneAtATime(options.getToken),
+    getToken: options.getToken,
     transport: options.transport ?? webSocket(),
     clock,
     random: options.random ?? Math.random,
-    cursors: () =>
-      [...logs].slice(-(welcome?.cursors ?? 500)).map(([conversationId, log]) => ({
+    cursors: (most) =>
+      [...logs].slice(0, most).map(([conversationId, log]) => ({
         conversationId,
         seq: log.seq,
       })),
@@ -143,10 +136,14 @@ export function createClient(options: ClientOptions): Client {
       welcome = told;
     },
     onState: (state, retryInMs, reason) => {
-      if (state === "connected") outbox.start();
-      else outbox.stop();
+      if (state !== "connected") {
+        outbox.stop();
+        outboxTimers.clear();
+      }
       if (state === "closed") outbox.close();
       emitter.emit("state", { state, retryInMs, reason });
+      // Last: what the transport says to it may already be the next state.
+      if (state === "connected" && connection.state === state) outbox.start();
     },
     onItem: (item) => {
       if (item.kind === "event") onEvent(item.event);
@@ -159,11 +156,16 @@ export function createClient(options: ClientOptions): Client {
 
   const outbox = createOutbox(
     async (message) => {
+      const most = welcome?.bodyBytes ?? 0;
+      if (message.body.length > most) {
+        const what = `${message.body.length} bytes are more than body_bytes (${most})`;
+        throw new MartletError("INVALID_ARGUMENT", what, "body");
+      }
       const result = await connection.ask({ $case: "sendMessage", value: message });
       if (result.$case !== "sendMessage") throw unexpected();
       return { seq: result.value.seq, timeMs: result.value.timeMs };
     },
-    (run, delayMs) => clock.setTimeout(run, delayMs),
+    outboxTimers.start,
     options.outboxMost ?? 1000,
   );
   const unexpected = () => new MartletError("INTERNAL", "an answer to another question");

@@ -70,32 +70,42 @@ export function helloCommand(
   return { $case: "hello", value: { ...value, cursors: [...cursors] } };
 }
 
+/** Throws what ends the connection: on numbers and ids that no server of sound mind sends. */
+function check(isSound: boolean, what: string): void {
+  if (!isSound) throw new Error(`unsound ${what}`);
+}
+const checkId = (id: string) => check(id !== "", "id");
+const checkSeq = (seq: number, least = 0) =>
+  check(Number.isSafeInteger(seq) && seq >= least, "sequence number");
+/** What a Date can hold. */
+const checkTime = (ms: number) => check(Math.abs(ms) <= 8.64e15, "time");
+
 function toEvent(wire: WireEvent): ConversationEvent {
   const { conversationId, seq, sender, timeMs, message, created } = wire;
+  checkId(conversationId);
+  checkSeq(seq, 1);
+  checkTime(timeMs);
   const event = { conversationId, seq, sender, timeMs };
   if (message) {
     const { body = new Uint8Array(), ...rest } = message;
+    checkSeq(rest.replyToSeq);
     return { ...event, content: { kind: "message", body, ...rest } };
   }
   return { ...event, content: created ? { kind: "created", ...created } : { kind: "unknown" } };
 }
 
 function toConversation(wire: WireConversation | undefined): Conversation {
-  if (!wire) throw new Error("the server named no conversation");
-  const { id, title, peer, memberCount, firstSeq, lastSeq, unreadCount, lastEventTimeMs } = wire;
+  if (!wire) throw new Error("no conversation");
+  const { id, kind, role, firstSeq, lastSeq, lastEventTimeMs, lastEvent } = wire;
+  checkId(id);
+  checkSeq(firstSeq);
+  checkSeq(lastSeq);
+  checkTime(lastEventTimeMs);
   return {
-    id,
-    title,
-    peer,
-    memberCount,
-    firstSeq,
-    lastSeq,
-    unreadCount,
-    lastEventTimeMs,
-    kind: wire.kind === ConversationKind.CONVERSATION_KIND_DIRECT ? "direct" : "group",
-    role:
-      wire.role === Role.ROLE_OWNER ? "owner" : wire.role === Role.ROLE_ADMIN ? "admin" : "member",
-    lastEvent: wire.lastEvent && toEvent(wire.lastEvent),
+    ...wire,
+    kind: kind === ConversationKind.CONVERSATION_KIND_DIRECT ? "direct" : "group",
+    role: role === Role.ROLE_OWNER ? "owner" : role === Role.ROLE_ADMIN ? "admin" : "member",
+    lastEvent: lastEvent && toEvent(lastEvent),
   };
 }
 
@@ -113,6 +123,10 @@ function toResult(wire: WireReply): Result | undefined {
   if ($case === "openDirect" || $case === "createGroup") {
     const { conversation, created = false } = wire[$case] ?? {};
     return { $case, value: { conversation: toConversation(conversation), created } };
+  }
+  if (wire.sendMessage) {
+    checkSeq(wire.sendMessage.seq, 1);
+    checkTime(wire.sendMessage.timeMs);
   }
   // The rest is outside as it is on the wire.
   return { $case, value: wire[$case] } as Result;
@@ -137,14 +151,29 @@ function toItem(wire: WireItem): Item | undefined {
   if (event) return { kind: "event", event: toEvent(event) };
   if (welcome) {
     const { server, node, user, heartbeatMs, limits } = welcome;
-    const { bodyBytes, cursors } = limits ?? { bodyBytes: 16384, cursors: 500 };
-    return { kind: "welcome", welcome: { server, node, user, heartbeatMs, bodyBytes, cursors } };
+    return {
+      kind: "welcome",
+      welcome: {
+        server,
+        node,
+        user,
+        heartbeatMs,
+        frameBytes: limits?.frameBytes || 65536,
+        bodyBytes: limits?.bodyBytes || 16384,
+        cursors: limits?.cursors || 500,
+        resumeEvents: limits?.resumeEvents || 500,
+      },
+    };
   }
   if (conversationState)
     return { kind: "state", conversation: toConversation(conversationState.conversation) };
   if (conversationJoined)
     return { kind: "joined", conversation: toConversation(conversationJoined.conversation) };
-  if (resync) return { kind: "resync", ...resync };
+  if (resync) {
+    checkId(resync.conversationId);
+    checkSeq(resync.lastSeq);
+    return { kind: "resync", ...resync };
+  }
   if (wire.ready) return { kind: "ready" };
   if (wire.tokenExpiring) return { kind: "tokenExpiring" };
   if (draining) return { kind: "draining", reconnectAfterMs: draining.reconnectAfterMs };

@@ -1,6 +1,6 @@
 /** What the SDK's tests share: a clock that is turned by hand, and the server's side of each connection. */
 import { type ClientOptions, createClient } from "../src/client.ts";
-import type { Clock } from "../src/connection.ts";
+import type { Clock } from "../src/clock.ts";
 import {
   type ClientFrame,
   type Limits,
@@ -169,7 +169,7 @@ export function setUp({ tokens, ...options }: SetUpOptions = {}) {
   /** The connection breaks, and the next one succeeds. */
   const reconnect = async (limits?: Partial<Limits>) => {
     wire().handlers.closed(1006, "");
-    await clock.turn(30_000);
+    client.probe();
     await accept(limits);
   };
   const seqs = (conversationId?: string) =>

@@ -2,9 +2,10 @@ import { type Clock, createTimers, systemClock } from "./clock.ts";
 import { type ConnectionState, createConnection } from "./connection.ts";
 import { MartletError } from "./errors.ts";
 import { createEmitter, type Emitter } from "./events.ts";
-import { type ConversationLog, createLog } from "./log.ts";
 import type { Conversation, ConversationEvent, HistoryPage, Sent, Welcome } from "./model.ts";
 import { createOutbox, type Outgoing } from "./outbox.ts";
+import { createPersistence } from "./persist.ts";
+import { createSync } from "./sync.ts";
 import type { GetToken } from "./token.ts";
 import type { TransportFactory } from "./transports/transport.ts";
 import { webSocket } from "./transports/websocket.ts";
@@ -22,7 +23,10 @@ export interface ClientOptions {
   readonly transport?: TransportFactory;
   /** Messages that may wait for the server. */
   readonly outboxMost?: number;
-  /** Conversations known from before, and how far: resumed instead of begun anew. */
+  /**
+   * Conversations known from before, and how far: resumed instead of begun anew. The most recently active
+   * first, should they be more than the server takes.
+   */
   readonly cursors?: ReadonlyMap<string, number>;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -34,7 +38,7 @@ export interface ClientEvents {
   conversation: Conversation;
   /** The next event of a conversation: in order, each once, none missing unless `gap` said so. */
   event: ConversationEvent;
-  /** The events up to `seq` were too many to be sent: page the history. */
+  /** The events up to `seq` were too many to be sent, or are not there for this user: page the history. */
   gap: { conversationId: string; seq: number };
   /** Everything missed has been delivered. */
   ready: undefined;
@@ -69,56 +73,14 @@ export interface Client extends Pick<Emitter<ClientEvents>, "on"> {
   ): Promise<HistoryPage>;
 }
 
+const retry = { minDelayMs: 300, maxDelayMs: 30_000 };
+
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
   const emitter = createEmitter<ClientEvents>();
-  const logs = new Map<string, ConversationLog>();
-  const fetching = new Set<string>();
   const outboxTimers = createTimers(clock);
   let welcome: Welcome | undefined;
-
-  for (const [id, seq] of options.cursors ?? []) logs.set(id, createLog(seq));
-
-  /** After close() nothing is told any more, whatever was about to be. */
-  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
-    if (connection.state !== "closed") emitter.emit(type, event);
-  };
-  const deliver = (events: readonly ConversationEvent[]) => {
-    for (const event of events) tell("event", event);
-  };
-  const fetchHole = async (id: string, log: ConversationLog) => {
-    if (fetching.has(id)) return;
-    fetching.add(id);
-    try {
-      // The rest of the message that told of it may close it.
-      await Promise.resolve();
-      for (let after = log.hole(); after !== undefined; after = log.hole()) {
-        const page = await history(id, { after });
-        for (const event of page.events) deliver(log.take(event));
-        if (log.seq === after) break;
-      }
-    } catch {
-      // The next event, or the next resume, finds the hole again.
-    } finally {
-      fetching.delete(id);
-    }
-  };
-  const onEvent = (event: ConversationEvent) => {
-    const log = logs.get(event.conversationId) ?? createLog(event.seq - 1);
-    logs.set(event.conversationId, log);
-    deliver(log.take(event));
-    if (log.hole() !== undefined) void fetchHole(event.conversationId, log);
-  };
-  const learn = (conversation: Conversation, after: number) => {
-    if (!logs.has(conversation.id)) logs.set(conversation.id, createLog(after));
-    tell("conversation", conversation);
-  };
-  const onResync = (id: string, lastSeq: number) => {
-    // A cursor beyond the server's log is of no use: the server's word counts.
-    const log = createLog(lastSeq);
-    logs.set(id, log);
-    tell("gap", { conversationId: id, seq: lastSeq });
-  };
 
   const connection = createConnection({
     url: options.url,
@@ -126,12 +88,8 @@ export function createClient(options: ClientOptions): Client {
     getToken: options.getToken,
     transport: options.transport ?? webSocket(),
     clock,
-    random: options.random ?? Math.random,
-    cursors: (most) =>
-      [...logs].slice(0, most).map(([conversationId, log]) => ({
-        conversationId,
-        seq: log.seq,
-      })),
+    random,
+    cursors: (most) => sync.cursors(most),
     onWelcome: (told) => {
       welcome = told;
     },
@@ -139,6 +97,7 @@ export function createClient(options: ClientOptions): Client {
       if (state !== "connected") {
         outbox.stop();
         outboxTimers.clear();
+        sync.stop();
       }
       if (state === "closed") outbox.close();
       emitter.emit("state", { state, retryInMs, reason });
@@ -146,11 +105,8 @@ export function createClient(options: ClientOptions): Client {
       if (state === "connected" && connection.state === state) outbox.start();
     },
     onItem: (item) => {
-      if (item.kind === "event") onEvent(item.event);
-      else if (item.kind === "state") learn(item.conversation, item.conversation.lastSeq);
-      else if (item.kind === "joined") learn(item.conversation, item.conversation.firstSeq - 1);
-      else if (item.kind === "resync") onResync(item.conversationId, item.lastSeq);
-      else if (item.kind === "ready") emitter.emit("ready", undefined);
+      sync.onItem(item);
+      if (item.kind === "ready") emitter.emit("ready", undefined);
     },
   });
 
@@ -182,8 +138,34 @@ export function createClient(options: ClientOptions): Client {
     return result.value;
   };
 
+  async function* conversations(): AsyncGenerator<Conversation> {
+    for (let page = "", more = true; more; ) {
+      const value = { page, limit: 0 };
+      const result = await connection.ask({ $case: "listConversations", value });
+      if (result.$case !== "listConversations") throw unexpected();
+      yield* result.value.conversations;
+      page = result.value.nextPage;
+      more = page !== "";
+    }
+  }
+  /** After close() nothing is told any more, whatever was about to be. */
+  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
+    if (connection.state !== "closed") emitter.emit(type, event);
+  };
+  const sync = createSync({
+    cursors: options.cursors ?? new Map(),
+    persistence: createPersistence(clock, random, retry),
+    resumeEvents: () => welcome?.resumeEvents ?? 0,
+    history: (id, after) => history(id, { after }),
+    conversations,
+    onEvent: (event) => tell("event", event),
+    onGap: (conversationId, seq) => tell("gap", { conversationId, seq }),
+    onConversation: (conversation) => tell("conversation", conversation),
+  });
+
   return {
     on: emitter.on,
+    conversations,
     history,
     get state() {
       return connection.state;
@@ -217,18 +199,6 @@ export function createClient(options: ClientOptions): Client {
       });
       if (result.$case !== "createGroup") throw unexpected();
       return result.value.conversation;
-    },
-    async *conversations() {
-      for (let page = "", more = true; more; ) {
-        const result = await connection.ask({
-          $case: "listConversations",
-          value: { page, limit: 0 },
-        });
-        if (result.$case !== "listConversations") throw unexpected();
-        yield* result.value.conversations;
-        page = result.value.nextPage;
-        more = page !== "";
-      }
     },
   };
 }

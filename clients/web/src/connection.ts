@@ -87,6 +87,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   let waitAtLeastMs = 0;
   let notBefore = 0;
   let connectedAt = 0;
+  let framesHeard = 0;
   let deadline: unknown;
   let heartbeat: unknown;
   /** Set while it waits for the next attempt, and only then. */
@@ -159,9 +160,15 @@ export function createConnection(options: ConnectionOptions): Connection {
     scheduleRetry(reason);
   };
 
+  const push = (bytes: Uint8Array) => {
+    try {
+      transport?.send(bytes);
+    } catch (error) {
+      lost(1006, String(error));
+    }
+  };
   const ask = async (command: Command, timeoutMs = replyMs): Promise<Result> => {
-    const pipe = transport;
-    if (state !== "connected" || !pipe) throw new MartletError("CLOSED", "not connected");
+    if (state !== "connected") throw new MartletError("CLOSED", "not connected");
     lastRequestId = (lastRequestId % 0xffffffff) + 1;
     const id = lastRequestId;
     const bytes = encodeCommand(id, command);
@@ -173,21 +180,19 @@ export function createConnection(options: ConnectionOptions): Connection {
         reject(new MartletError("TIMEOUT", "no answer in time"));
       }, timeoutMs);
       waiting.set(id, { bytes: bytes.length, resolve, reject, timer });
-      try {
-        pipe.send(bytes);
-      } catch (error) {
-        lost(1006, String(error));
-      }
+      push(bytes);
     });
   };
   const ping = (timeoutMs: number) => {
     const mine = generation;
-    ask({ $case: "ping", value: {} }, timeoutMs).catch((error: unknown) => {
-      if (mine === generation && error instanceof MartletError && error.code === "TIMEOUT")
-        lost(1006, "the server does not answer");
+    const before = framesHeard;
+    ask({ $case: "ping", value: {} }, timeoutMs).catch(() => {
+      // Whatever came is a sign of life: the answer may stand behind much else.
+      if (mine === generation && before === framesHeard) lost(1006, "the server does not answer");
     });
   };
   const heard = () => {
+    framesHeard++;
     clock.clearTimeout(heartbeat);
     heartbeat = clock.setTimeout(() => ping(replyMs), heartbeatMs);
   };
@@ -214,6 +219,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     limits = welcome;
     heartbeatMs = Math.max(heartbeatLeastMs, welcome.heartbeatMs || heartbeatMs);
     refusedTokens = 0;
+    wantsFreshToken = false;
     connectedAt = clock.now();
     options.onWelcome(welcome);
     setState("connected");
@@ -247,7 +253,7 @@ export function createConnection(options: ConnectionOptions): Connection {
       const hello = encodeCommand(0, helloCommand(token, options.device, client, cursors));
       if (hello.length > limits.frameBytes && cursors.length) continue;
       cursorsSent = cursors.length;
-      return transport?.send(hello);
+      return push(hello);
     }
   };
   /** One attempt; it is the only one, since every other is over when its number is taken. */
@@ -259,7 +265,6 @@ export function createConnection(options: ConnectionOptions): Connection {
     try {
       const token = await tokens.get(wantsFreshToken);
       if (!isMine()) return;
-      wantsFreshToken = false;
       deadline = clock.setTimeout(() => lost(1006, "no Welcome in time"), welcomeMs);
       transport = options.transport(options.url, {
         opened: () => isMine() && sayHello(token),

@@ -55,6 +55,21 @@ describe("a probe", () => {
   });
 });
 
+describe("a sign of life", () => {
+  it("is whatever comes: an answer may stand behind much else on a slow line", async () => {
+    const { client, clock, connect, wire, states } = setUp({ cursors: new Map([["c", 0]]) });
+    await connect();
+    client.probe();
+    await clock.turn(1_500);
+    wire().down(message(1));
+    await clock.turn(1_000);
+    assert.equal(states.at(-1), "connected");
+    client.probe();
+    await clock.turn(2_000);
+    assert.equal(states.at(-1), "reconnecting");
+  });
+});
+
 describe("a deadline", () => {
   it("of an attempt that ended does not end the next one", async () => {
     const { clock, client, wire, wires, accept, states } = setUp();
@@ -105,6 +120,22 @@ describe("a token", () => {
     assert.equal(calls, 2);
     await clock.turn(2_000);
     assert.equal(calls, 3);
+  });
+
+  it("is a fresh one until one was accepted", async () => {
+    const { client, clock, fresh, wire, accept, states } = setUp();
+    client.connect();
+    await settle();
+    wire().handlers.closed(4002, "bad");
+    await clock.turn(200);
+    wire().handlers.closed(1006, "");
+    await clock.turn(400);
+    assert.deepEqual(fresh, [false, true, true]);
+    await accept();
+    assert.equal(states.at(-1), "connected");
+    wire().handlers.closed(1006, "");
+    client.probe();
+    assert.equal(fresh.at(-1), false);
   });
 
   it("that is abandoned is told so", async () => {
@@ -199,6 +230,25 @@ describe("a transport", () => {
     assert.equal(states.at(-1), "reconnecting");
     await clock.turn(1_000);
     assert.ok(made > 1);
+  });
+
+  it("that throws when it says Hello is a connection lost", async () => {
+    const { client, clock, states } = setUp({
+      transport: (_, { opened }) => {
+        queueMicrotask(() => assert.doesNotThrow(opened));
+        return {
+          send: () => {
+            throw new Error("broken pipe");
+          },
+          close: () => {},
+        };
+      },
+    });
+    client.connect();
+    await settle();
+    assert.deepEqual(states, ["connecting", "reconnecting"]);
+    client.close();
+    assert.equal(clock.waiting, 0);
   });
 
   it("that throws when it sends is a connection lost, and the message is kept", async () => {

@@ -540,23 +540,26 @@ static bool create_context(struct websocket_door *door, bool is_tls, struct outc
 	return false;
 }
 
-static void on_plain_accepted(void *context, int fd)
+static void on_plain_accepted(void *context, int fd, const struct sockaddr *peer)
 {
 	struct websocket_door *door = context;
 
+	(void)peer;
 	/* A socket that it cannot take it has closed. */
 	lws_adopt_socket_vhost(door->plain, fd);
 }
 
-static void on_tls_accepted(void *context, int fd)
+static void on_tls_accepted(void *context, int fd, const struct sockaddr *peer)
 {
 	struct websocket_door *door = context;
 
+	(void)peer;
 	lws_adopt_socket_vhost(door->tls, fd);
 }
 
 static bool listen_on(struct websocket_door *door, const char *const *addresses,
-                      void (*on_accepted)(void *context, int fd), struct outcome *ret_outcome)
+                      void (*on_accepted)(void *context, int fd, const struct sockaddr *peer),
+                      struct outcome *ret_outcome)
 {
 	for (; *addresses; addresses++) {
 		struct listener *listener = listener_open(door->options.loop, *addresses,

@@ -1,5 +1,6 @@
 #include "front/listener.h"
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -125,8 +126,10 @@ static bool drop_one(struct listener *listener)
 	if (listener->spare_fd >= 0)
 		close(listener->spare_fd);
 	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
+	if (fd >= 0) {
+		counters_add(COUNTER_CONNECTION_NO_DESCRIPTOR);
 		close(fd);
+	}
 	listener->spare_fd = open_spare();
 	return fd >= 0;
 }

@@ -421,6 +421,10 @@ static bool create_websocket_door(struct worker *worker, const uint8_t ticket_ke
 		.origins = (const char *const *)config->websocket.origins,
 		.frame_bytes = config->limits.frame_bytes,
 		.max_sessions = config->websocket.max_sessions,
+		.handshakes = config->websocket.handshakes,
+		.handshake_ms = LIMIT_HANDSHAKE_MS,
+		.connections_of_address = config->websocket.connections_of_address,
+		.trusted_proxies = (const char *const *)config->websocket.trusted_proxies,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.pong_ms = config->websocket.pong_ms,
 	};

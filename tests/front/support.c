@@ -213,6 +213,9 @@ void stage_begin(struct stage *stage)
 		.origins = nothing,
 		.frame_bytes = 65536,
 		.max_sessions = 10000,
+		.handshakes = 10000,
+		.handshake_ms = 60000,
+		.trusted_proxies = nothing,
 		.heartbeat_ms = 60000,
 		.pong_ms = 30000,
 	};

@@ -449,6 +449,7 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 		.websocket_tls_url = config->http.websocket_tls_url,
 		.websocket_port = port_of(config->websocket.listen),
 		.websocket_tls_port = port_of(config->websocket.tls_listen),
+		.request_ms = LIMIT_HTTP_REQUEST_MS,
 	};
 	const struct http_door_needs needs = {
 		.context = worker,

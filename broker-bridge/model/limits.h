@@ -48,8 +48,9 @@
                                                out, and the sweep of the others finds what they missed */
 
 /* Times, in milliseconds. */
-#define LIMIT_HANDSHAKE_MS 10000 /* from accept to a WebSocket, however slowly bytes come */
-#define LIMIT_HELLO_MS 10000     /* from the WebSocket to Hello */
+#define LIMIT_HANDSHAKE_MS 10000    /* from accept to a WebSocket, however slowly bytes come */
+#define LIMIT_HELLO_MS 10000        /* from the WebSocket to Hello */
+#define LIMIT_HTTP_REQUEST_MS 60000 /* a request and its answer, however slowly bytes come or go */
 #define LIMIT_HEARTBEAT_MS                                                                         \
 	25000 /* between pings: below the 30 s to 60 s that middleboxes forget after */
 #define LIMIT_PONG_MS 10000          /* from a ping to any sign of life */

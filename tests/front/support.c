@@ -132,7 +132,7 @@ static struct sockaddr_in loopback(uint16_t port)
 	                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-static uint16_t free_port(void)
+uint16_t free_port(void)
 {
 	struct sockaddr_in address = loopback(0);
 	socklen_t size = sizeof(address);

@@ -77,6 +77,7 @@ void stage_turn(struct stage *stage);
 void stage_close(struct stage *stage);
 
 uint64_t clock_ms(void);
+uint16_t free_port(void);
 
 /* How many sessions the hub has, and the newest of them. */
 size_t stage_sessions(struct stage *stage);

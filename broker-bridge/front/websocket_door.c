@@ -77,7 +77,8 @@ struct websocket_door {
 	struct admission *admission;
 
 	struct connection *woken;    /* connection::woken_prev, woken_next */
-	struct connection *adopting; /* while libwebsockets is given it and does not know it yet */
+	struct connection *adopting; /* what libwebsockets is being given */
+	bool is_adopted;             /* and whether it has begun to take it */
 	size_t connections;          /* with a session */
 	uint8_t scratch[LWS_PRE + MESSAGE_BYTES];
 
@@ -489,7 +490,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 	case LWS_CALLBACK_WSI_CREATE:
 		door_of(wsi)->adopting->wsi = wsi;
-		door_of(wsi)->adopting = NULL;
+		door_of(wsi)->is_adopted = true;
 		return 0;
 	case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
 		return is_first_request(wsi) ? 0 : -1;
@@ -626,12 +627,12 @@ static void adopt(struct websocket_door *door, struct lws_vhost *vhost, int fd,
 	connection->timer.on_due = on_due;
 	be_patient(connection, HANDSHAKING, door->options.handshake_ms);
 	door->adopting = connection;
+	door->is_adopted = false;
 	/* A socket that it cannot take it has closed. What it has begun to take it also ends (WSI_DESTROY). */
 	lws_adopt_descriptor_vhost_via_info(&description);
-	if (!door->adopting)
-		return;
 	door->adopting = NULL;
-	end(connection);
+	if (!door->is_adopted)
+		end(connection);
 }
 
 static void on_plain_accepted(void *context, int fd, const struct sockaddr *peer)

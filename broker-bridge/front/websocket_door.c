@@ -387,7 +387,9 @@ static int on_plain_request(struct lws *wsi)
 {
 	struct refusal refusal = upgrade_judge(wsi, (const char *const *)door_of(wsi)->origins);
 
-	refuse(wsi, &refusal);
+	/* A good one does not come this way. */
+	if (refusal.status)
+		refuse(wsi, &refusal);
 	return -1;
 }
 
@@ -494,6 +496,9 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 	case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
 		return is_first_request(wsi) ? 0 : -1;
+	case LWS_CALLBACK_RAW_ADOPT:
+		/* CONNECT: libwebsockets would go on without HTTP and without an end. */
+		return -1;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return on_upgrade(wsi);
 	case LWS_CALLBACK_HTTP:

@@ -91,6 +91,18 @@ static void upgrade_to_something_else_is_refused(void **state)
 	stage_close(&stage);
 }
 
+/* libwebsockets takes it for the beginning of something else than HTTP, and waits for its bytes for ever. */
+static void connect_request_ends_the_connection(void **state)
+{
+	(void)state;
+	open_stage();
+	for (int is_tls = 0; is_tls < 2; is_tls++)
+		assert_int_equal(answers_to(is_tls, "CONNECT localhost:22 HTTP/1.1\r\n"
+		                                    "Host: localhost\r\n\r\nhello"),
+		                 0);
+	stage_close(&stage);
+}
+
 static void headers_larger_than_there_is_room_for_end_the_connection(void **state)
 {
 	char text[20000];
@@ -205,6 +217,7 @@ int main(void)
 		cmocka_unit_test(requests_in_one_segment_get_one_answer),
 		cmocka_unit_test(second_request_after_an_answer_is_not_answered),
 		cmocka_unit_test(upgrade_to_something_else_is_refused),
+		cmocka_unit_test(connect_request_ends_the_connection),
 		cmocka_unit_test(headers_larger_than_there_is_room_for_end_the_connection),
 		cmocka_unit_test(bursts_over_many_tls_connections_arrive_whole),
 		cmocka_unit_test(door_with_connections_in_every_state_closes_without_a_leak),

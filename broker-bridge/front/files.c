@@ -133,7 +133,7 @@ struct files *files_read(const char *folder, struct outcome *ret_outcome)
 	                       ? outcome_ok()
 	                       : outcome_refuse(OUTCOME_NOT_FOUND, "web_root %s cannot be read: %s",
 	                                        folder, strerror(errno));
-	while (outcome_is_ok(ret_outcome) && (entry = readdir(directory))) {
+	while (directory && outcome_is_ok(ret_outcome) && (entry = readdir(directory))) {
 		if (!is_ours(dirfd(directory), entry->d_name, &size))
 			continue;
 		if (files->count == FILES_MOST ||

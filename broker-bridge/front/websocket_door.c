@@ -29,10 +29,9 @@
 #define MESSAGES_A_TURN 8
 #define CLOSE_MS 3000 /* to write what waits, send the close frame and have it answered */
 #define REASON_BYTES 120
+#define FORWARDED_BYTES 1024 /* of X-Forwarded-For */
 
 _Static_assert(FRAME_HEADROOM >= LWS_PRE, "a frame alone is sent without being copied");
-
-#define FORWARDED_BYTES 1024
 
 /* What a connection's timer waits for. */
 enum patience {

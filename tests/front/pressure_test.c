@@ -1,6 +1,9 @@
 /* Clients that do not read, or not yet: what was queued arrives whole and in order, and a close is told behind it. */
 #include "front/support.h"
 
+#include "base/counters.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -144,6 +147,22 @@ static void answer_close(struct client *client, const struct seen_frame *close)
 	await(&stage, client->is_ended);
 }
 
+/* How often a session was closed with this code. */
+static uint64_t count_of(enum close_code code)
+{
+	char cause[16];
+
+	snprintf(cause, sizeof(cause), "%d", code);
+	for (size_t i = 0; i < COUNTERS; i++) {
+		const struct counter_name *name = counters_name((enum counter)i);
+
+		if (strcmp(name->family, "close") == 0 && strcmp(name->cause, cause) == 0)
+			return counters_get((enum counter)i);
+	}
+	fail_msg("%d is not counted", code);
+	return 0;
+}
+
 static void every_close_code_is_told_to_an_idle_client(void **state)
 {
 	struct seen_frame frame;
@@ -154,10 +173,12 @@ static void every_close_code_is_told_to_an_idle_client(void **state)
 	for (size_t i = 0; i <= 2 * CODES + 1; i++) {
 		struct client *client = client_open_session(&stage, i % 2);
 		enum close_code code = i / 2 < CODES ? codes[i / 2] : CLOSE_SLOW_CONSUMER;
+		uint64_t before = count_of(code);
 
 		session_close(stage_session(&stage), code, "the reason");
 		await(&stage, client_take_frame(client, &frame));
 		assert_true(is_close(&frame, (int)code, "the reason"));
+		assert_int_equal(count_of(code), before + 1);
 		answer_close(client, &frame);
 		await(&stage, stage_sessions(&stage) == 0);
 	}

@@ -2,6 +2,7 @@
 
 #include "app/config.h"
 #include "auth/token.h"
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -32,6 +33,7 @@
 #define RECONNECT_SPREAD_MS 2000 /* over which those who are sent away come back */
 #define SIGN_IN_MS (INT64_C(12) * 60 * 60 * 1000)
 #define PASSWORD_BYTES 256
+#define TELL_MS 60000 /* between lines about what was refused */
 
 struct worker {
 	const struct config *config;
@@ -46,6 +48,7 @@ struct worker {
 	uv_timer_t drain_timer;
 	uv_signal_t end_signals[2];
 	struct timers timers;
+	struct timer tell_timer;
 
 	struct token_keys *keys;
 	struct store *store;
@@ -215,6 +218,16 @@ static void on_check(uv_check_t *check)
 static void on_prepare(uv_prepare_t *prepare)
 {
 	turn(prepare->data);
+}
+
+/* What was refused, and how often: the lines about each one are limited. */
+static void on_tell_due(struct timer *timer)
+{
+	struct worker *worker =
+		(struct worker *)((char *)timer - offsetof(struct worker, tell_timer));
+
+	counters_log("refused");
+	timer_start(&worker->timers, timer, TELL_MS);
 }
 
 /* Ending. */
@@ -433,6 +446,10 @@ static bool create_websocket_door(struct worker *worker, const uint8_t ticket_ke
 		.origins = (const char *const *)config->websocket.origins,
 		.frame_bytes = config->limits.frame_bytes,
 		.max_sessions = config->websocket.max_sessions,
+		.handshakes = config->websocket.handshakes,
+		.handshake_ms = LIMIT_HANDSHAKE_MS,
+		.connections_of_address = config->websocket.connections_of_address,
+		.trusted_proxies = (const char *const *)config->websocket.trusted_proxies,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.pong_ms = config->websocket.pong_ms,
 	};
@@ -457,6 +474,7 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 		.websocket_tls_url = config->http.websocket_tls_url,
 		.websocket_port = port_of(config->websocket.listen),
 		.websocket_tls_port = port_of(config->websocket.tls_listen),
+		.request_ms = LIMIT_HTTP_REQUEST_MS,
 	};
 	const struct http_door_needs needs = {
 		.context = worker,
@@ -474,6 +492,8 @@ static void create_loop(struct worker *worker)
 
 	must(uv_loop_init(&worker->loop) == 0);
 	timers_init(&worker->timers, uv_now(&worker->loop));
+	worker->tell_timer.on_due = on_tell_due;
+	timer_start(&worker->timers, &worker->tell_timer, TELL_MS);
 	worker->check.data = worker;
 	worker->prepare.data = worker;
 	worker->timer.data = worker;
@@ -520,6 +540,7 @@ static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
 
 static void destroy_rooms(struct worker *worker)
 {
+	timer_stop(&worker->timers, &worker->tell_timer);
 	/* Sessions that ended in the last turn have left their catch-up to the next. */
 	timers_turn(&worker->timers, UINT64_MAX - 1);
 	websocket_door_free(worker->websocket_door);
@@ -557,6 +578,7 @@ int worker_run(const struct config *config, uint32_t index, const uint8_t ticket
 	must(uv_loop_close(&worker->loop) == 0);
 	free(worker);
 	mosquitto_lib_cleanup();
+	counters_log("refused");
 	log_info("worker ended");
 	return 0;
 }

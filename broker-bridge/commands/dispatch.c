@@ -1,7 +1,9 @@
 #include "commands/dispatch.h"
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/must.h"
 #include "commands/command.h"
 
 #include <stdio.h>
@@ -43,6 +45,16 @@ void command_reply(struct command *command, struct frame *frame)
 	command_end(command);
 }
 
+_Static_assert(COUNTER_COMMAND_INTERNAL - COUNTER_COMMAND_INVALID_ARGUMENT ==
+                       OUTCOME_INTERNAL - OUTCOME_INVALID_ARGUMENT,
+               "a counter for each code, in its order");
+
+static void count_refusal(enum outcome_code code)
+{
+	must(code >= OUTCOME_INVALID_ARGUMENT && code <= OUTCOME_INTERNAL);
+	counters_add(COUNTER_COMMAND_INVALID_ARGUMENT + (code - OUTCOME_INVALID_ARGUMENT));
+}
+
 void command_refuse(struct command *command, struct outcome outcome)
 {
 	const struct command_row *row = command_find(command->frame->command_case);
@@ -51,6 +63,7 @@ void command_refuse(struct command *command, struct outcome outcome)
 	            log_number("session", (int64_t)session_id(command->session)),
 	            log_text("user", command->user.text), log_number("code", outcome.code),
 	            log_text("field", outcome.field), log_text("reason", outcome.text));
+	count_refusal(outcome.code);
 	command_reply(command, encode_error(command->request_id, &outcome));
 }
 

@@ -37,6 +37,8 @@
 #define LIMIT_USER_CONVERSATIONS 10000 /* conversations of one user that are followed live */
 #define LIMIT_SESSIONS_OF_USER 20      /* a stolen token must not fill a worker */
 #define LIMIT_SESSIONS_OF_WORKER 50000 /* 22 KB each over TLS: 1.1 GB */
+#define LIMIT_HANDSHAKES 2048 /* under way on a worker: a core ends as many in a second over TLS */
+#define LIMIT_CONNECTIONS_OF_ADDRESS 0 /* any: an unknown proxy is one address */
 #define LIMIT_OUTBOUND_BYTES 1048576 /* waiting for one session: a slow reader hurts only itself */
 #define LIMIT_OUTBOUND_LOW_BYTES 262144 /* catching up goes on below this */
 #define LIMIT_PENDING_COMMANDS 64       /* unanswered, of one session; then reading stops */
@@ -54,7 +56,9 @@
                                                out, and the sweep of the others finds what they missed */
 
 /* Times, in milliseconds. */
-#define LIMIT_HELLO_MS 10000 /* from the connection to Hello */
+#define LIMIT_HANDSHAKE_MS 10000    /* from accept to a WebSocket, however slowly bytes come */
+#define LIMIT_HELLO_MS 10000        /* from the WebSocket to Hello */
+#define LIMIT_HTTP_REQUEST_MS 60000 /* a request and its answer, however slowly bytes come or go */
 #define LIMIT_HEARTBEAT_MS                                                                         \
 	25000 /* between pings: below the 30 s to 60 s that middleboxes forget after */
 #define LIMIT_PONG_MS 10000          /* from a ping to any sign of life */

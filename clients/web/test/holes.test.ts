@@ -48,7 +48,9 @@ describe("a hole", () => {
     wire().down(message(3));
     await settle();
     await reconnect();
-    assert.deepEqual(wire().asked("hello")[0]?.value.cursors, [{ conversationId: "c", seq: 0, stateVersion: 0 }]);
+    assert.deepEqual(wire().asked("hello")[0]?.value.cursors, [
+      { conversationId: "c", seq: 0, stateVersion: 0 },
+    ]);
     assert.equal(wire().asked("getHistory").length, 0, "the server may send it by itself");
     wire().down(ready);
     await settle();

@@ -36,7 +36,7 @@
 #define TELL_MS 60000 /* between lines about what was refused */
 
 struct worker {
-	const struct config *config;
+	struct config *config;
 	char node[64];
 	char password[PASSWORD_BYTES];
 	struct session_options session_options;
@@ -46,7 +46,7 @@ struct worker {
 	uv_prepare_t prepare; /* after its timers */
 	uv_timer_t timer;
 	uv_timer_t drain_timer;
-	uv_signal_t end_signals[2];
+	uv_signal_t process_signals[3]; /* TERM, INT, HUP */
 	struct timers timers;
 	struct timer tell_timer;
 
@@ -73,6 +73,14 @@ static int64_t clock_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint64_t uptime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* What the rooms need of each other. */
@@ -257,8 +265,9 @@ static void on_room_closed(void *context)
 	uv_close((uv_handle_t *)&worker->prepare, NULL);
 	uv_close((uv_handle_t *)&worker->timer, NULL);
 	uv_close((uv_handle_t *)&worker->drain_timer, NULL);
-	for (size_t i = 0; i < sizeof(worker->end_signals) / sizeof(worker->end_signals[0]); i++)
-		uv_close((uv_handle_t *)&worker->end_signals[i], NULL);
+	for (size_t i = 0; i < sizeof(worker->process_signals) / sizeof(worker->process_signals[0]);
+	     i++)
+		uv_close((uv_handle_t *)&worker->process_signals[i], NULL);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -289,10 +298,99 @@ static void drain(struct worker *worker)
 	uv_timer_start(&worker->drain_timer, on_drain_over, worker->config->node.drain_ms, 0);
 }
 
+/* Reading again. */
+
+static struct protocol_limits limits_of(const struct config *config)
+{
+	return (struct protocol_limits){
+		.frame_bytes = config->limits.frame_bytes,
+		.body_bytes = config->limits.body_bytes,
+		.group_members = config->limits.group_members,
+		.history_events = config->limits.history_events,
+		.list_conversations = config->limits.list_conversations,
+		.cursors = config->limits.cursors,
+		.resume_events = config->limits.resume_events,
+		.outbound_bytes = config->websocket.outbound_bytes,
+		.pending_commands = config->websocket.pending_commands,
+		.edit_window_s = config->limits.edit_window_s,
+		.receipt_members = config->limits.receipt_members,
+		.commands_per_second = config->limits.commands_per_second,
+		.command_burst = config->limits.command_burst,
+		.writes_per_second = config->limits.writes_per_second,
+		.write_burst = config->limits.write_burst,
+	};
+}
+
+static struct allowances allowances_of(const struct config *config)
+{
+	return (struct allowances){
+		.commands = {config->limits.commands_per_second, config->limits.command_burst},
+		.writes = {config->limits.writes_per_second, config->limits.write_burst},
+	};
+}
+
+static struct session_options session_options_of(const struct config *config)
+{
+	return (struct session_options){
+		.outbound_bytes = config->websocket.outbound_bytes,
+		.outbound_low_bytes = config->websocket.outbound_bytes / 4,
+		.pending_commands = config->websocket.pending_commands,
+		.hello_ms = config->websocket.hello_ms,
+	};
+}
+
+static struct token_keys *load_keys(const struct config *config, struct outcome *ret_outcome)
+{
+	return token_keys_load(
+		&(struct token_options){
+			.keys_folder = config->auth.keys,
+			.issuer = config->auth.issuer,
+			.audience = config->auth.audience,
+			.leeway_ms = config->auth.leeway_ms,
+		},
+		ret_outcome);
+}
+
+static void reload_keys(struct worker *worker)
+{
+	struct outcome outcome;
+	struct token_keys *keys = load_keys(worker->config, &outcome);
+
+	if (!keys) {
+		log_error("the keys stay as they were", log_text("reason", outcome.text));
+		return;
+	}
+	dispatcher_set_keys(worker->dispatcher, keys);
+	token_keys_destroy(worker->keys);
+	worker->keys = keys;
+}
+
+static void reload(struct worker *worker)
+{
+	struct protocol_limits limits;
+	struct allowances allowances;
+
+	if (worker->is_ending)
+		return;
+	reload_keys(worker);
+	/* What is wrong the supervisor has told. */
+	if (!config_reload(worker->config, stderr))
+		return;
+	config_use_log(worker->config);
+	limits = limits_of(worker->config);
+	allowances = allowances_of(worker->config);
+	dispatcher_set_limits(worker->dispatcher, &limits);
+	hub_set_allowances(worker->hub, &allowances);
+	/* Sessions read theirs through this. */
+	worker->session_options = session_options_of(worker->config);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
-	(void)number;
-	drain(handle->data);
+	if (number == SIGHUP)
+		reload(handle->data);
+	else
+		drain(handle->data);
 }
 
 /* Beginning. */
@@ -377,6 +475,7 @@ static void create_hub(struct worker *worker)
 			.resume_events = config->limits.resume_events,
 			.linger_ms = LIMIT_LINGER_MS,
 			.hole_ms = LIMIT_HOLE_MS,
+			.allowances = allowances_of(config),
 		},
 		&needs, &worker->timers);
 	resume_set_hub(worker->resume, worker->hub);
@@ -388,24 +487,12 @@ static void create_flow(struct worker *worker)
 	const struct dispatcher_options options = {
 		.server = "martlet/" MARTLET_VERSION,
 		.node = worker->node,
-		.limits =
-			{
-				.frame_bytes = config->limits.frame_bytes,
-				.body_bytes = config->limits.body_bytes,
-				.group_members = config->limits.group_members,
-				.history_events = config->limits.history_events,
-				.list_conversations = config->limits.list_conversations,
-				.cursors = config->limits.cursors,
-				.resume_events = config->limits.resume_events,
-				.outbound_bytes = config->websocket.outbound_bytes,
-				.pending_commands = config->websocket.pending_commands,
-				.edit_window_s = config->limits.edit_window_s,
-				.receipt_members = config->limits.receipt_members,
-			},
+		.limits = limits_of(config),
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.token_warning_ms = LIMIT_TOKEN_WARNING_MS,
 		.clock_ms = clock_ms,
+		.uptime_ms = uptime_ms,
 	};
 
 	worker->sweep = sweep_create(worker->hub, worker->store, worker->resume, &worker->timers,
@@ -488,7 +575,7 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 
 static void create_loop(struct worker *worker)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	must(uv_loop_init(&worker->loop) == 0);
 	timers_init(&worker->timers, uv_now(&worker->loop));
@@ -503,9 +590,9 @@ static void create_loop(struct worker *worker)
 	uv_timer_init(&worker->loop, &worker->timer);
 	uv_timer_init(&worker->loop, &worker->drain_timer);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		worker->end_signals[i].data = worker;
-		must(uv_signal_init(&worker->loop, &worker->end_signals[i]) == 0);
-		must(uv_signal_start(&worker->end_signals[i], on_signal, numbers[i]) == 0);
+		worker->process_signals[i].data = worker;
+		must(uv_signal_init(&worker->loop, &worker->process_signals[i]) == 0);
+		must(uv_signal_start(&worker->process_signals[i], on_signal, numbers[i]) == 0);
 	}
 }
 
@@ -514,20 +601,8 @@ static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
 {
 	const struct config *config = worker->config;
 
-	worker->session_options = (struct session_options){
-		.outbound_bytes = config->websocket.outbound_bytes,
-		.outbound_low_bytes = config->websocket.outbound_bytes / 4,
-		.pending_commands = config->websocket.pending_commands,
-		.hello_ms = config->websocket.hello_ms,
-	};
-	worker->keys = token_keys_load(
-		&(struct token_options){
-			.keys_folder = config->auth.keys,
-			.issuer = config->auth.issuer,
-			.audience = config->auth.audience,
-			.leeway_ms = config->auth.leeway_ms,
-		},
-		ret_outcome);
+	worker->session_options = session_options_of(config);
+	worker->keys = load_keys(config, ret_outcome);
 	if (!worker->keys)
 		return false;
 	read_password(worker);
@@ -554,13 +629,12 @@ static void destroy_rooms(struct worker *worker)
 	timers_done(&worker->timers);
 }
 
-int worker_run(const struct config *config, uint32_t index, const uint8_t ticket_keys[80])
+int worker_run(struct config *config, uint32_t index, const uint8_t ticket_keys[80])
 {
 	struct worker *worker = memory_new(sizeof(*worker));
 	struct outcome outcome = outcome_ok();
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	worker->config = config;
 	snprintf(worker->node, sizeof(worker->node), "%s.%u", config->node.name, index);
 	log_set_node(worker->node);

@@ -67,6 +67,7 @@ void command_change(struct command *command, struct change *change, const char *
 struct command_row {
 	Martlet__V1__ClientFrame__CommandCase kind;
 	const char *name;
+	bool is_write; /* to a conversation's log: an allowance of its own (hub/allowance.h) */
 	void (*run)(struct command *command);
 };
 

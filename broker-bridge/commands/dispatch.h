@@ -33,7 +33,8 @@ struct dispatcher_options {
 	uint32_t history_bytes; /* of one page */
 	uint32_t heartbeat_ms;
 	uint32_t token_warning_ms;
-	int64_t (*clock_ms)(void); /* since 1970 */
+	int64_t (*clock_ms)(void);   /* since 1970 */
+	uint64_t (*uptime_ms)(void); /* never jumps */
 };
 
 /* What commands are done with. */
@@ -49,6 +50,10 @@ struct dispatcher_rooms {
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
                                      const struct dispatcher_rooms *rooms);
 void dispatcher_destroy(struct dispatcher *dispatcher);
+
+/* From now on these are in force. The keys before are not used any more. */
+void dispatcher_set_limits(struct dispatcher *dispatcher, const struct protocol_limits *limits);
+void dispatcher_set_keys(struct dispatcher *dispatcher, const struct token_keys *keys);
 
 /* One whole message of a session's client. The bytes are borrowed. */
 void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,

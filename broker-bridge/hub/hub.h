@@ -12,6 +12,7 @@
 #define MARTLET_HUB_HUB_H
 
 #include "base/timer.h"
+#include "hub/allowance.h"
 #include "hub/conversation.h"
 #include "hub/session.h"
 #include "model/frame.h"
@@ -52,6 +53,7 @@ struct hub_options {
 	uint32_t resume_events; /* a hole larger than this is left to the sessions to page */
 	uint32_t linger_ms;
 	uint32_t hole_ms;
+	struct allowances allowances;
 };
 
 /* The timers are borrowed for the hub's life. */

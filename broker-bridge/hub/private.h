@@ -13,6 +13,8 @@ struct hub_user {
 	uint64_t membership_version;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
+	struct bucket commands;
+	struct bucket writes;
 	UT_hash_handle hh;
 };
 
@@ -28,6 +30,9 @@ struct hub {
 	uint64_t last_session_id;
 	struct hub_counts counts;
 };
+
+/* NULL if it has no session here. */
+struct hub_user *hub_find_user(const struct hub *hub, const struct user_id *id);
 
 /* session.c tells the hub of its life. */
 void hub_add_session(struct hub *hub, struct session *session);
@@ -62,6 +67,7 @@ struct session {
 	uint32_t last_warning_ms; /* between the token's warning and its end */
 	struct frame *warning;    /* the token's; NULL once queued */
 	bool is_paused;
+	struct bucket refusals; /* for want of allowance */
 };
 
 /* conversation.c keeps these two. */

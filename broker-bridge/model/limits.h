@@ -41,7 +41,12 @@
 #define LIMIT_CONNECTIONS_OF_ADDRESS 0 /* any: an unknown proxy is one address */
 #define LIMIT_OUTBOUND_BYTES 1048576 /* waiting for one session: a slow reader hurts only itself */
 #define LIMIT_OUTBOUND_LOW_BYTES 262144 /* catching up goes on below this */
-#define LIMIT_PENDING_COMMANDS 64       /* unanswered, of one session; then reading stops */
+#define LIMIT_COMMANDS_PER_SECOND                                                                  \
+	50 /* of one user on one node: a fast client's receipts and reads */
+#define LIMIT_COMMAND_BURST 150
+#define LIMIT_WRITES_PER_SECOND 10 /* of them, those that write to a log: nobody types faster */
+#define LIMIT_WRITE_BURST 30
+#define LIMIT_PENDING_COMMANDS 64 /* unanswered, of one session; then reading stops */
 #define LIMIT_COMMAND_ARENA_BYTES                                                                  \
 	1048576                 /* decoding 64 KiB of tiny repeated fields costs 16 times as much */
 #define LIMIT_TAIL_EVENTS 64    /* newest events of a live conversation kept in memory */

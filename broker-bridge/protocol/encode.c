@@ -313,6 +313,10 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->edit_window_s = limits->edit_window_s;
 	wire->reaction_symbols = LIMIT_REACTION_SYMBOLS;
 	wire->receipt_members = limits->receipt_members;
+	wire->commands_per_second = limits->commands_per_second;
+	wire->command_burst = limits->command_burst;
+	wire->writes_per_second = limits->writes_per_second;
+	wire->write_burst = limits->write_burst;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)

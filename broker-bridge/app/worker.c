@@ -573,12 +573,19 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 	return worker->http_door != NULL;
 }
 
+/* libuv reads its clock when it has waited, before it calls for what came. */
+static uint64_t loop_now_ms(const void *loop)
+{
+	return uv_now(loop);
+}
+
 static void create_loop(struct worker *worker)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	must(uv_loop_init(&worker->loop) == 0);
 	timers_init(&worker->timers, uv_now(&worker->loop));
+	timers_set_clock(&worker->timers, loop_now_ms, &worker->loop);
 	worker->tell_timer.on_due = on_tell_due;
 	timer_start(&worker->timers, &worker->tell_timer, TELL_MS);
 	worker->check.data = worker;

@@ -17,7 +17,7 @@ PORT ?= 8080
 DATA ?= data
 
 BUILD ?= build
-export BUILD PORT DATA T
+export BUILD PORT DATA T BENCH_SECONDS
 OUT := $(BUILD)/$(VARIANT)
 Q := $(if $(V),,@)
 
@@ -254,7 +254,7 @@ $(BUILD)/harness/ports: $(OUT)/tests/harness/ports.o
 	$(call link)
 
 $(OUT)/load: $(patsubst %.c,$(OUT)/%.o,$(BENCH)) $(OUT)/libproto.a
-	$(call link,libprotobuf-c)
+	$(call link,libprotobuf-c openssl)
 
 format: deps ## formats C and TypeScript
 	@clang-format -i $(C_FILES)

@@ -269,6 +269,25 @@ describe("make run says in one line that", () => {
   });
 });
 
+describe("make test", () => {
+  it("fails, and says why, where a test was not built", async () => {
+    const run = spawn("tests/harness/test", ["unit"], {
+      env: environment({ BUILD: `${folder}/nothing`, T: "arena" }),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    started.push(run);
+    let text = "";
+    for (const stream of [run.stdout, run.stderr]) {
+      stream.on("data", (bytes) => {
+        text += bytes;
+      });
+    }
+    await until("it has ended", () => hasEnded(run));
+    assert.equal(run.exitCode, 1);
+    assert.match(text, /^BAD +tests\/unit\/base\/arena_test.c was not built$/m);
+  });
+});
+
 describe("ports that are held", () => {
   const program = `${process.env.BUILD ?? "build"}/harness/ports`;
 

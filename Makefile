@@ -149,11 +149,10 @@ WEB := $(wildcard clients/web/src/*.ts clients/web/src/*/*.ts clients/web/demo/*
 
 web: $(BUILD)/web/index.html
 
-clients/web/src/gen/martlet/v1/frame.ts: $(PROTOS:%=proto/%) tests/harness/generate-typescript
-	$(Q)tests/harness/generate-typescript
-	@touch $@
+clients/web/src/gen/martlet.js: $(PROTOS:%=proto/%) clients/web/generate.mjs package.json
+	$(Q)$(NODE) clients/web/generate.mjs
 
-$(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet/v1/frame.ts
+$(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet.js
 	@$(if $(V),,echo "  WEB   $(@D)")
 	$(Q)$(NODE) clients/web/build.mjs
 
@@ -161,7 +160,7 @@ $(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet/v1/frame.ts
 
 C_FILES := $(SOURCES) $(HEADERS) $(sort $(TESTS) $(BENCH) $(wildcard tests/*/*.[ch]))
 
-lint: deps $(GENERATED:.c=.h) clients/web/src/gen/martlet/v1/frame.ts ## all of the following
+lint: deps $(GENERATED:.c=.h) clients/web/src/gen/martlet.js ## all of the following
 	@$(MAKE) lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web lint-shell
 lint-floors: ## no folder includes what FLOORS does not give it
 	@awk -f tests/lint/floors.awk broker-bridge/FLOORS tests/lint/libraries $(SOURCES) $(HEADERS)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "front/addresses.h"
 #include "model/id.h"
 #include "model/limits.h"
 
@@ -30,6 +31,7 @@ enum kind {
 	ADDRESSES,
 	HOST,
 	ORIGINS,
+	PROXIES,
 	URL,
 	TLS_URL,
 	LEVEL,
@@ -76,6 +78,9 @@ static const struct key keys[] = {
 	KEY(websocket, private_key, PATH, ""),
 	KEY(websocket, origins, ORIGINS, ""),
 	COUNT(websocket, max_sessions, LIMIT_SESSIONS_OF_WORKER, 1, 1000000),
+	COUNT(websocket, handshakes, LIMIT_HANDSHAKES, 1, 1000000),
+	COUNT(websocket, connections_of_address, LIMIT_CONNECTIONS_OF_ADDRESS, 0, 1000000),
+	KEY(websocket, trusted_proxies, PROXIES, ""),
 	COUNT(websocket, sessions_of_user, LIMIT_SESSIONS_OF_USER, 1, 1000),
 	COUNT(websocket, hello_ms, LIMIT_HELLO_MS, 100, 60000),
 	COUNT(websocket, heartbeat_ms, LIMIT_HEARTBEAT_MS, 100, 600000),
@@ -109,6 +114,8 @@ static const struct key keys[] = {
 	COUNT(limits, cursors, LIMIT_CURSORS, 0, 10000),
 	COUNT(limits, resume_events, LIMIT_RESUME_EVENTS, 1, 100000),
 	COUNT(limits, append_batch, LIMIT_APPEND_BATCH, 1, 512),
+	COUNT(limits, edit_window_s, LIMIT_EDIT_WINDOW_S, 0, 2147483647),
+	COUNT(limits, receipt_members, LIMIT_RECEIPT_MEMBERS, 0, 1000),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -388,6 +395,20 @@ static const char *read_origins(struct reading *reading, const struct key *key, 
 	                 "https://chat.example, http://localhost:8080, or *");
 }
 
+static bool is_proxy(const char *item)
+{
+	struct address_range range;
+
+	return address_range_from_text(item, &range);
+}
+
+static const char *read_proxies(struct reading *reading, const struct key *key, const char *value)
+{
+	return read_list(reading, key, value, is_proxy,
+	                 "give addresses of proxies, or ranges without bits behind their prefix, "
+	                 "several with commas: 127.0.0.1, 10.0.0.0/8, 2001:db8::/32");
+}
+
 static const char *read_url(struct reading *reading, const struct key *key, const char *value)
 {
 	if (*value && strncmp(value, "ws://", 5) != 0 && strncmp(value, "wss://", 6) != 0)
@@ -406,11 +427,14 @@ static const char *read_value(struct reading *reading, const struct key *key, co
 {
 	static const char *(*const readers[])(struct reading *, const struct key *,
 	                                      const char *) = {
-		[TEXT] = read_text,     [NAME] = read_name,           [PATH] = read_path,
-		[NUMBER] = read_number, [WORKERS] = read_workers,     [SWITCH] = read_switch,
-		[HOST] = read_host,     [ADDRESSES] = read_addresses, [ORIGINS] = read_origins,
-		[URL] = read_url,       [TLS_URL] = read_tls_url,     [LEVEL] = read_level,
-		[FORMAT] = read_format, [SECRET] = read_text,
+		[TEXT] = read_text,       [NAME] = read_name,
+		[PATH] = read_path,       [NUMBER] = read_number,
+		[WORKERS] = read_workers, [SWITCH] = read_switch,
+		[HOST] = read_host,       [ADDRESSES] = read_addresses,
+		[ORIGINS] = read_origins, [PROXIES] = read_proxies,
+		[URL] = read_url,         [TLS_URL] = read_tls_url,
+		[LEVEL] = read_level,     [FORMAT] = read_format,
+		[SECRET] = read_text,
 	};
 
 	return readers[key->kind](reading, key, value);
@@ -717,7 +741,7 @@ struct config *config_load(const char *path, FILE *errors)
 
 static bool is_list(const struct key *key)
 {
-	return key->kind == ADDRESSES || key->kind == ORIGINS;
+	return key->kind == ADDRESSES || key->kind == ORIGINS || key->kind == PROXIES;
 }
 
 static bool is_number(const struct key *key)

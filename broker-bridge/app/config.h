@@ -31,6 +31,9 @@ struct config {
 		char *private_key;
 		char **origins;
 		uint32_t max_sessions;
+		uint32_t handshakes;
+		uint32_t connections_of_address; /* 0: any number */
+		char **trusted_proxies;
 		uint32_t sessions_of_user;
 		uint32_t hello_ms;
 		uint32_t heartbeat_ms;
@@ -76,6 +79,8 @@ struct config {
 		uint32_t cursors;
 		uint32_t resume_events;
 		uint32_t append_batch;
+		uint32_t edit_window_s;
+		uint32_t receipt_members;
 	} limits;
 };
 

@@ -2,6 +2,7 @@
 
 #include "app/config.h"
 #include "auth/token.h"
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -12,6 +13,7 @@
 #include "flow/announce.h"
 #include "flow/deliver.h"
 #include "flow/resume.h"
+#include "flow/signals.h"
 #include "flow/sweep.h"
 #include "front/http_door.h"
 #include "front/websocket_door.h"
@@ -31,6 +33,7 @@
 #define RECONNECT_SPREAD_MS 2000 /* over which those who are sent away come back */
 #define SIGN_IN_MS (INT64_C(12) * 60 * 60 * 1000)
 #define PASSWORD_BYTES 256
+#define TELL_MS 60000 /* between lines about what was refused */
 
 struct worker {
 	const struct config *config;
@@ -43,8 +46,9 @@ struct worker {
 	uv_prepare_t prepare; /* after its timers */
 	uv_timer_t timer;
 	uv_timer_t drain_timer;
-	uv_signal_t signals[2];
+	uv_signal_t end_signals[2];
 	struct timers timers;
+	struct timer tell_timer;
 
 	struct token_keys *keys;
 	struct store *store;
@@ -53,6 +57,7 @@ struct worker {
 	struct hub *hub;
 	struct sweep *sweep;
 	struct announce *announce;
+	struct signals *signals;
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
@@ -74,10 +79,16 @@ static int64_t clock_ms(void)
 
 static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t size)
 {
-	struct worker *worker = context;
+	const struct worker *worker = context;
 
 	(void)shard;
-	deliver_envelope(worker->hub, worker->resume, bytes, size);
+	deliver_envelope(
+		&(struct deliver_rooms){
+			.hub = worker->hub,
+			.resume = worker->resume,
+			.signals = worker->signals,
+		},
+		bytes, size);
 }
 
 static void on_up(void *context)
@@ -123,6 +134,12 @@ static void on_conversation_idle(void *context, const struct uuid *conversation)
 static void on_lag(void *context, struct session *session)
 {
 	resume_on_lag(((struct worker *)context)->resume, session);
+}
+
+static void on_left(void *context, struct session *session, const struct uuid *conversation,
+                    uint64_t seq)
+{
+	resume_on_left(((struct worker *)context)->resume, session, conversation, seq);
 }
 
 static void on_session_gone(void *context, struct session *session)
@@ -203,6 +220,16 @@ static void on_prepare(uv_prepare_t *prepare)
 	turn(prepare->data);
 }
 
+/* What was refused, and how often: the lines about each one are limited. */
+static void on_tell_due(struct timer *timer)
+{
+	struct worker *worker =
+		(struct worker *)((char *)timer - offsetof(struct worker, tell_timer));
+
+	counters_log("refused");
+	timer_start(&worker->timers, timer, TELL_MS);
+}
+
 /* Ending. */
 
 static void on_room_closed(void *context);
@@ -230,8 +257,8 @@ static void on_room_closed(void *context)
 	uv_close((uv_handle_t *)&worker->prepare, NULL);
 	uv_close((uv_handle_t *)&worker->timer, NULL);
 	uv_close((uv_handle_t *)&worker->drain_timer, NULL);
-	for (size_t i = 0; i < sizeof(worker->signals) / sizeof(worker->signals[0]); i++)
-		uv_close((uv_handle_t *)&worker->signals[i], NULL);
+	for (size_t i = 0; i < sizeof(worker->end_signals) / sizeof(worker->end_signals[0]); i++)
+		uv_close((uv_handle_t *)&worker->end_signals[i], NULL);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -298,6 +325,7 @@ static void create_neighbours(struct worker *worker)
 		.wait_ms = config->database.wait_ms,
 		.append_batch = config->limits.append_batch,
 		.append_pending = LIMIT_APPEND_PENDING,
+		.receipt_members = config->limits.receipt_members,
 		.query_pending = LIMIT_QUERY_PENDING,
 	});
 	worker->link = link_create(
@@ -327,6 +355,7 @@ static void create_hub(struct worker *worker)
 		.on_conversation_idle = on_conversation_idle,
 		.on_hole = on_hole,
 		.on_lag = on_lag,
+		.on_left = on_left,
 		.on_session_gone = on_session_gone,
 	};
 
@@ -370,6 +399,8 @@ static void create_flow(struct worker *worker)
 				.resume_events = config->limits.resume_events,
 				.outbound_bytes = config->websocket.outbound_bytes,
 				.pending_commands = config->websocket.pending_commands,
+				.edit_window_s = config->limits.edit_window_s,
+				.receipt_members = config->limits.receipt_members,
 			},
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
@@ -381,8 +412,15 @@ static void create_flow(struct worker *worker)
 	                             LIMIT_SWEEP_MS);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   config->mosquitto.shards);
-	worker->dispatcher = dispatcher_create(&options, worker->keys, worker->store,
-	                                       worker->announce, worker->resume);
+	worker->signals =
+		signals_create(worker->hub, worker->link, worker->node, config->mosquitto.shards);
+	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
+								 .keys = worker->keys,
+								 .store = worker->store,
+								 .announce = worker->announce,
+								 .resume = worker->resume,
+								 .signals = worker->signals,
+							 });
 }
 
 static uint16_t port_of(char *const *addresses)
@@ -408,6 +446,10 @@ static bool create_websocket_door(struct worker *worker, const uint8_t ticket_ke
 		.origins = (const char *const *)config->websocket.origins,
 		.frame_bytes = config->limits.frame_bytes,
 		.max_sessions = config->websocket.max_sessions,
+		.handshakes = config->websocket.handshakes,
+		.handshake_ms = LIMIT_HANDSHAKE_MS,
+		.connections_of_address = config->websocket.connections_of_address,
+		.trusted_proxies = (const char *const *)config->websocket.trusted_proxies,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.pong_ms = config->websocket.pong_ms,
 	};
@@ -432,6 +474,7 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 		.websocket_tls_url = config->http.websocket_tls_url,
 		.websocket_port = port_of(config->websocket.listen),
 		.websocket_tls_port = port_of(config->websocket.tls_listen),
+		.request_ms = LIMIT_HTTP_REQUEST_MS,
 	};
 	const struct http_door_needs needs = {
 		.context = worker,
@@ -449,6 +492,8 @@ static void create_loop(struct worker *worker)
 
 	must(uv_loop_init(&worker->loop) == 0);
 	timers_init(&worker->timers, uv_now(&worker->loop));
+	worker->tell_timer.on_due = on_tell_due;
+	timer_start(&worker->timers, &worker->tell_timer, TELL_MS);
 	worker->check.data = worker;
 	worker->prepare.data = worker;
 	worker->timer.data = worker;
@@ -458,9 +503,9 @@ static void create_loop(struct worker *worker)
 	uv_timer_init(&worker->loop, &worker->timer);
 	uv_timer_init(&worker->loop, &worker->drain_timer);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		worker->signals[i].data = worker;
-		must(uv_signal_init(&worker->loop, &worker->signals[i]) == 0);
-		must(uv_signal_start(&worker->signals[i], on_signal, numbers[i]) == 0);
+		worker->end_signals[i].data = worker;
+		must(uv_signal_init(&worker->loop, &worker->end_signals[i]) == 0);
+		must(uv_signal_start(&worker->end_signals[i], on_signal, numbers[i]) == 0);
 	}
 }
 
@@ -495,11 +540,13 @@ static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
 
 static void destroy_rooms(struct worker *worker)
 {
+	timer_stop(&worker->timers, &worker->tell_timer);
 	/* Sessions that ended in the last turn have left their catch-up to the next. */
 	timers_turn(&worker->timers, UINT64_MAX - 1);
 	websocket_door_free(worker->websocket_door);
 	dispatcher_destroy(worker->dispatcher);
 	announce_destroy(worker->announce);
+	signals_destroy(worker->signals);
 	sweep_destroy(worker->sweep);
 	hub_destroy(worker->hub);
 	resume_destroy(worker->resume);
@@ -531,6 +578,7 @@ int worker_run(const struct config *config, uint32_t index, const uint8_t ticket
 	must(uv_loop_close(&worker->loop) == 0);
 	free(worker);
 	mosquitto_lib_cleanup();
+	counters_log("refused");
 	log_info("worker ended");
 	return 0;
 }

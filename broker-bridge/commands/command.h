@@ -13,6 +13,7 @@
 #include "model/id.h"
 #include "model/outcome.h"
 #include "protocol/decode.h"
+#include "store/change.h"
 
 struct dispatcher {
 	struct dispatcher_options options;
@@ -20,6 +21,7 @@ struct dispatcher {
 	struct store *store;
 	struct announce *announce;
 	struct resume *resume;
+	struct signals *signals;
 };
 
 struct command {
@@ -33,6 +35,7 @@ struct command {
 	/* What a command keeps while it waits for an answer. */
 	struct uuid conversation;
 	bool is_created;
+	int64_t until_ms;
 };
 
 /* Answers with a frame (taken), with a refusal, or not at all. */
@@ -48,6 +51,18 @@ struct outcome check_user(const char *field, const char *text, struct user_id *r
 struct outcome check_page_size(uint32_t asked, uint32_t most, uint32_t *ret_size)
 	__attribute__((warn_unused_result));
 
+struct outcome check_seq(uint64_t seq) __attribute__((warn_unused_result));
+
+/* At most `most` users; those are given in one allocation that the caller frees, or NULL if one is wrong. */
+struct outcome check_users(const char *field, char **texts, size_t count, size_t most,
+                           struct user_id **ret_users) __attribute__((warn_unused_result));
+
+/* Makes a change (change.c): checks the conversation's id, takes its user and conversation from the command,
+ * announces the event and answers. If `outcome`, which is of the checks of the other fields, is not ok, it
+ * refuses. What the change points to is copied. */
+void command_change(struct command *command, struct change *change, const char *conversation_id,
+                    struct outcome outcome);
+
 /* One row a command (table.c). */
 struct command_row {
 	Martlet__V1__ClientFrame__CommandCase kind;
@@ -58,14 +73,29 @@ struct command_row {
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, groups.c */
+/* session.c, messages.c, reading.c, receipts.c, groups.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
 void command_send_message(struct command *command);
+void command_edit_message(struct command *command);
+void command_redact_message(struct command *command);
+void command_react(struct command *command);
+void command_unreact(struct command *command);
 void command_get_history(struct command *command);
 void command_list_conversations(struct command *command);
+void command_get_conversation(struct command *command);
+void command_list_members(struct command *command);
+void command_mark_delivered(struct command *command);
+void command_mark_read(struct command *command);
+void command_get_receipts(struct command *command);
 void command_open_direct(struct command *command);
 void command_create_group(struct command *command);
+void command_update_group(struct command *command);
+void command_add_members(struct command *command);
+void command_remove_member(struct command *command);
+void command_leave(struct command *command);
+void command_set_role(struct command *command);
+void command_set_mute(struct command *command);
 
 #endif

@@ -1,22 +1,25 @@
 #include "commands/dispatch.h"
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/must.h"
 #include "commands/command.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
-                                     const struct token_keys *keys, struct store *store,
-                                     struct announce *announce, struct resume *resume)
+                                     const struct dispatcher_rooms *rooms)
 {
 	struct dispatcher *dispatcher = memory_new(sizeof(*dispatcher));
 
 	dispatcher->options = *options;
-	dispatcher->keys = keys;
-	dispatcher->store = store;
-	dispatcher->announce = announce;
-	dispatcher->resume = resume;
+	dispatcher->keys = rooms->keys;
+	dispatcher->store = rooms->store;
+	dispatcher->announce = rooms->announce;
+	dispatcher->resume = rooms->resume;
+	dispatcher->signals = rooms->signals;
 	return dispatcher;
 }
 
@@ -42,6 +45,16 @@ void command_reply(struct command *command, struct frame *frame)
 	command_end(command);
 }
 
+_Static_assert(COUNTER_COMMAND_INTERNAL - COUNTER_COMMAND_INVALID_ARGUMENT ==
+                       OUTCOME_INTERNAL - OUTCOME_INVALID_ARGUMENT,
+               "a counter for each code, in its order");
+
+static void count_refusal(enum outcome_code code)
+{
+	must(code >= OUTCOME_INVALID_ARGUMENT && code <= OUTCOME_INTERNAL);
+	counters_add(COUNTER_COMMAND_INVALID_ARGUMENT + (code - OUTCOME_INVALID_ARGUMENT));
+}
+
 void command_refuse(struct command *command, struct outcome outcome)
 {
 	const struct command_row *row = command_find(command->frame->command_case);
@@ -50,6 +63,7 @@ void command_refuse(struct command *command, struct outcome outcome)
 	            log_number("session", (int64_t)session_id(command->session)),
 	            log_text("user", command->user.text), log_number("code", outcome.code),
 	            log_text("field", outcome.field), log_text("reason", outcome.text));
+	count_refusal(outcome.code);
 	command_reply(command, encode_error(command->request_id, &outcome));
 }
 
@@ -67,6 +81,35 @@ struct outcome check_user(const char *field, const char *text, struct user_id *r
 		return outcome_ok();
 	return outcome_invalid(field, "is not a user's id; it has 1 to %d of A-Z a-z 0-9 . _ ~ @ -",
 	                       LIMIT_USER_BYTES);
+}
+
+struct outcome check_users(const char *field, char **texts, size_t count, size_t most,
+                           struct user_id **ret_users)
+{
+	struct outcome outcome = outcome_ok();
+	struct user_id *users;
+	char place[48];
+
+	*ret_users = NULL;
+	if (count > most)
+		return outcome_invalid(field, "are %zu; they are at most %zu", count, most);
+	users = memory_new_array(count, sizeof(*users));
+	for (size_t i = 0; i < count && outcome_is_ok(&outcome); i++) {
+		snprintf(place, sizeof(place), "%s[%zu]", field, i);
+		outcome = check_user(place, texts[i], &users[i]);
+	}
+	if (outcome_is_ok(&outcome))
+		*ret_users = users;
+	else
+		free(users);
+	return outcome;
+}
+
+struct outcome check_seq(uint64_t seq)
+{
+	if (seq && seq <= INT64_MAX)
+		return outcome_ok();
+	return outcome_invalid("seq", "is no event's number; they begin at 1");
 }
 
 struct outcome check_page_size(uint32_t asked, uint32_t most, uint32_t *ret_size)

@@ -22,6 +22,7 @@ struct announce;
 struct dispatcher;
 struct resume;
 struct session;
+struct signals;
 struct store;
 struct token_keys;
 
@@ -35,10 +36,18 @@ struct dispatcher_options {
 	int64_t (*clock_ms)(void); /* since 1970 */
 };
 
+/* What commands are done with. */
+struct dispatcher_rooms {
+	const struct token_keys *keys;
+	struct store *store;
+	struct announce *announce;
+	struct resume *resume;
+	struct signals *signals;
+};
+
 /* Everything is borrowed for its life. */
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
-                                     const struct token_keys *keys, struct store *store,
-                                     struct announce *announce, struct resume *resume);
+                                     const struct dispatcher_rooms *rooms);
 void dispatcher_destroy(struct dispatcher *dispatcher);
 
 /* One whole message of a session's client. The bytes are borrowed. */

@@ -111,3 +111,64 @@ void command_list_conversations(struct command *command)
 	else
 		command_refuse(command, outcome);
 }
+
+static void on_conversation(void *context, const struct memberships_answer *answer)
+{
+	struct command *command = context;
+
+	if (!outcome_is_ok(&answer->outcome))
+		command_refuse(command, answer->outcome);
+	else if (!answer->count)
+		command_refuse(command,
+		               outcome_refuse(OUTCOME_NOT_FOUND, "you have no such conversation"));
+	else
+		command_reply(command,
+		              encode_conversation(command->request_id, &answer->memberships[0]));
+}
+
+void command_get_conversation(struct command *command)
+{
+	const Martlet__V1__GetConversation *get = command->frame->get_conversation;
+	struct outcome outcome =
+		check_uuid("conversation_id", get->conversation_id, &command->conversation);
+
+	if (outcome_is_ok(&outcome))
+		query_memberships(command->dispatcher->store, &command->user,
+		                  &command->conversation, 1, on_conversation, command);
+	else
+		command_refuse(command, outcome);
+}
+
+static void on_members(void *context, const struct members_answer *answer)
+{
+	struct command *command = context;
+
+	/* A page of members is named by its last one. */
+	if (outcome_is_ok(&answer->outcome))
+		command_reply(command,
+		              encode_members(command->request_id, answer->members, answer->count,
+		                             answer->has_more
+		                                     ? answer->members[answer->count - 1].user
+		                                     : ""));
+	else
+		command_refuse(command, answer->outcome);
+}
+
+void command_list_members(struct command *command)
+{
+	const Martlet__V1__ListMembers *list = command->frame->list_members;
+	struct user_id after;
+	uint32_t limit;
+	struct outcome outcome =
+		check_uuid("conversation_id", list->conversation_id, &command->conversation);
+
+	if (outcome_is_ok(&outcome))
+		outcome = check_page_size(list->limit, LIMIT_LIST_MEMBERS, &limit);
+	if (outcome_is_ok(&outcome) && list->page[0] && !user_id_from_text(list->page, &after))
+		outcome = outcome_invalid("page", "is not the next_page of an earlier answer");
+	if (outcome_is_ok(&outcome))
+		query_members(command->dispatcher->store, &command->user, &command->conversation,
+		              list->page, limit, on_members, command);
+	else
+		command_refuse(command, outcome);
+}

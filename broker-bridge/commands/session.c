@@ -45,6 +45,7 @@ static struct cursor *read_cursors(const Martlet__V1__Hello *hello)
 			return NULL;
 		}
 		cursors[i].seq = cursor->seq;
+		cursors[i].state_version = cursor->state_version;
 	}
 	return cursors;
 }

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "flow/resume.h"
+#include "flow/signals.h"
 #include "hub/hub.h"
 #include "protocol/decode.h"
 
@@ -30,6 +31,8 @@ static void deliver_event(struct hub *hub, const Martlet__Bus__V1__EventEntry *e
 		return;
 	frame = frame_create(entry->frame.len);
 	memcpy(frame->bytes, entry->frame.data, entry->frame.len);
+	frame_set_leaver(frame, entry->leaver);
+	frame->redacts_seq = entry->redacts_seq;
 	hub_offer(hub, &id, entry->seq, frame);
 	frame_unref(frame);
 }
@@ -44,7 +47,27 @@ static void deliver_membership(struct resume *resume,
 		resume_membership_changed(resume, &user, &id);
 }
 
-void deliver_envelope(struct hub *hub, struct resume *resume, const uint8_t *bytes, size_t size)
+static void deliver_entry(const struct deliver_rooms *rooms, const Martlet__Bus__V1__Entry *entry)
+{
+	switch (entry->kind_case) {
+	case MARTLET__BUS__V1__ENTRY__KIND_EVENT:
+		deliver_event(rooms->hub, entry->event);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP:
+		deliver_membership(rooms->resume, entry->membership);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_SIGNAL:
+		signals_on_signal(rooms->signals, entry->signal);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_USER:
+		signals_on_user(rooms->signals, entry->user);
+		break;
+	default: /* of a later release */
+		break;
+	}
+}
+
+void deliver_envelope(const struct deliver_rooms *rooms, const uint8_t *bytes, size_t size)
 {
 	struct arena *arena = arena_create(LIMIT_COMMAND_ARENA_BYTES + size * ARENA_FACTOR);
 	Martlet__Bus__V1__Envelope *envelope = decode_envelope(arena, bytes, size);
@@ -52,13 +75,7 @@ void deliver_envelope(struct hub *hub, struct resume *resume, const uint8_t *byt
 	if (!envelope)
 		log_limited(LOG_ERROR, "unreadable envelope on the bus",
 		            log_number("bytes", (int64_t)size));
-	for (size_t i = 0; envelope && i < envelope->n_entries; i++) {
-		const Martlet__Bus__V1__Entry *entry = envelope->entries[i];
-
-		if (entry->kind_case == MARTLET__BUS__V1__ENTRY__KIND_EVENT)
-			deliver_event(hub, entry->event);
-		else if (entry->kind_case == MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP)
-			deliver_membership(resume, entry->membership);
-	}
+	for (size_t i = 0; envelope && i < envelope->n_entries; i++)
+		deliver_entry(rooms, envelope->entries[i]);
 	arena_destroy(arena);
 }

@@ -14,6 +14,7 @@
 #define STATES_AT_ONCE 16  /* with a last event of 16 KiB each they fit a session's room */
 #define HEADS_AT_ONCE 1000 /* what query_heads takes */
 #define SEATS_AT_ONCE 32
+#define PARTINGS_AT_ONCE 100
 #define FEED_EVENTS 200
 #define FEED_BYTES 131072
 #define HINTS 32 /* beyond it all memberships are read again */
@@ -26,20 +27,24 @@ enum stage {
 	HEARING,         /* until the shards of what is wanted are heard */
 	READING_HEADS,   /* the newest numbers of what nobody here knew */
 	STATING,         /* how each stands, and its seat */
+	PARTING,         /* what the client keeps, and the user is no member of */
 	FEEDING,         /* lagging seats, from the log */
 };
 
 /* A conversation that the session shall sit in. */
 struct wanted {
 	struct uuid conversation;
-	uint64_t after_seq; /* with has_cursor */
+	uint64_t
+		after_seq; /* the client's cursor, or where the log ended when it was seen as followed */
 	bool has_cursor;
 	bool is_joined;   /* it is news to the client */
 	bool is_unstated; /* the client will list it when it wants to */
+	bool is_stated;   /* it was told how it stands */
 };
 
 struct known_cursor {
 	struct cursor cursor;
+	bool is_followed;
 	UT_hash_handle hh;
 };
 
@@ -62,6 +67,8 @@ struct catch_up {
 	struct wanted *wanted;
 	size_t wanted_count;
 	size_t wanted_done;
+	struct uuid *parted; /* room for all wanted ones and all cursors */
+	size_t parted_count;
 	struct uuid hints[HINTS];
 	size_t hints_count;
 };
@@ -108,6 +115,17 @@ static void forget_wanted(struct catch_up *catch_up)
 	catch_up->wanted = NULL;
 	catch_up->wanted_count = 0;
 	catch_up->wanted_done = 0;
+	free(catch_up->parted);
+	catch_up->parted = NULL;
+	catch_up->parted_count = 0;
+}
+
+static void make_wanted(struct catch_up *catch_up, size_t count)
+{
+	forget_wanted(catch_up);
+	catch_up->wanted = memory_new_array(count, sizeof(struct wanted));
+	catch_up->parted =
+		memory_new_array(count + HASH_COUNT(catch_up->cursors), sizeof(*catch_up->parted));
 }
 
 static void forget_cursors(struct catch_up *catch_up)
@@ -230,13 +248,17 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 	struct wanted *wanted = add_wanted(catch_up, &follow->conversation);
 	struct known_cursor *known;
 
+	wanted->after_seq = follow->last_seq;
+
 	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation),
 	          known);
 	if (known) {
 		wanted->has_cursor = true;
 		wanted->after_seq = known->cursor.seq;
+		known->is_followed = true;
 		/* Nothing to tell of what did not change. */
-		wanted->is_unstated = known->cursor.seq == follow->last_seq;
+		wanted->is_unstated = known->cursor.seq == follow->last_seq &&
+		                      known->cursor.state_version == follow->state_version;
 	} else if (!catch_up->is_first) {
 		wanted->is_joined = true;
 	} else if (*stated < catch_up->resume->options.list_conversations) {
@@ -249,6 +271,8 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 static void on_follows(void *context, const struct follows_answer *answer)
 {
 	struct catch_up *catch_up = context;
+	struct known_cursor *known;
+	struct known_cursor *next;
 	size_t stated = 0;
 
 	if (!take_answer(catch_up, &answer->outcome))
@@ -256,11 +280,14 @@ static void on_follows(void *context, const struct follows_answer *answer)
 	catch_up->is_refresh_asked = false;
 	hub_set_membership_version(catch_up->resume->hub, session_user(catch_up->session),
 	                           answer->membership_version);
-	forget_wanted(catch_up);
-	catch_up->wanted = memory_new_array(answer->count, sizeof(struct wanted));
+	make_wanted(catch_up, answer->count);
 	for (size_t i = 0; i < answer->count; i++) {
 		if (!is_seated(catch_up, &answer->follows[i].conversation))
 			want_follow(catch_up, &answer->follows[i], &stated);
+	}
+	HASH_ITER(hh, catch_up->cursors, known, next) {
+		if (!known->is_followed)
+			catch_up->parted[catch_up->parted_count++] = known->cursor.conversation;
 	}
 	forget_cursors(catch_up);
 	set_stage(catch_up, HEARING);
@@ -353,8 +380,8 @@ static void state(struct catch_up *catch_up, const struct wanted *wanted,
 	take_seat(catch_up, wanted, after_seq, membership->last_seq);
 }
 
-static const struct wanted *find_wanted(const struct catch_up *catch_up, size_t from, size_t end,
-                                        const struct uuid *conversation)
+static struct wanted *find_wanted(const struct catch_up *catch_up, size_t from, size_t end,
+                                  const struct uuid *conversation)
 {
 	for (size_t i = from; i < end; i++) {
 		if (uuid_is_equal(&catch_up->wanted[i].conversation, conversation))
@@ -386,10 +413,22 @@ static void seat_unstated(struct catch_up *catch_up, size_t from, size_t end)
 		head = conversation_next_seq(
 			       hub_get_conversation(catch_up->resume->hub, &wanted->conversation)) -
 		       1;
-		/* A cursor equal to the log's head as it was read may be ahead of what came here. */
-		if (wanted->has_cursor && wanted->after_seq > head)
+		/* The log's head as it was read may be ahead of what came here. Where it was seen is the place to
+		 * begin, not where it is now: a removal may lie between. */
+		if (wanted->after_seq > head)
 			head = wanted->after_seq;
-		take_seat(catch_up, wanted, wanted->has_cursor ? wanted->after_seq : head, head);
+		take_seat(catch_up, wanted, wanted->after_seq, head);
+	}
+}
+
+/* Of what the client keeps, those that the user left while this went on. */
+static void part_unstated(struct catch_up *catch_up, size_t from, size_t end)
+{
+	for (size_t i = from; i < end; i++) {
+		const struct wanted *wanted = &catch_up->wanted[i];
+
+		if (wanted->has_cursor && !wanted->is_unstated && !wanted->is_stated)
+			catch_up->parted[catch_up->parted_count++] = wanted->conversation;
 	}
 }
 
@@ -404,12 +443,16 @@ static void on_memberships(void *context, const struct memberships_answer *answe
 	end = group_end(catch_up);
 	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++) {
 		const struct membership *membership = &answer->memberships[i];
-		const struct wanted *wanted =
-			find_wanted(catch_up, from, end, &membership->conversation);
+		struct wanted *wanted = find_wanted(catch_up, from, end, &membership->conversation);
 
-		if (wanted)
+		if (wanted) {
+			wanted->is_stated = true;
 			state(catch_up, wanted, membership);
+		}
 	}
+	if (catch_up->is_gone)
+		return;
+	part_unstated(catch_up, from, end);
 	catch_up->wanted_done = end;
 	go_on_later(catch_up, 0);
 }
@@ -422,8 +465,7 @@ static void state_wanted(struct catch_up *catch_up)
 	size_t count = 0;
 
 	if (from == catch_up->wanted_count) {
-		forget_wanted(catch_up);
-		set_stage(catch_up, FEEDING);
+		set_stage(catch_up, PARTING);
 		go_on_later(catch_up, 0);
 		return;
 	}
@@ -442,6 +484,57 @@ static void state_wanted(struct catch_up *catch_up)
 	catch_up->is_asking = true;
 	query_memberships(catch_up->resume->store, session_user(catch_up->session), ids, count,
 	                  on_memberships, catch_up);
+}
+
+static size_t parted_at_once(const struct catch_up *catch_up)
+{
+	return catch_up->parted_count < PARTINGS_AT_ONCE ? catch_up->parted_count
+	                                                 : PARTINGS_AT_ONCE;
+}
+
+static const struct head *find_head(const struct heads_answer *answer,
+                                    const struct uuid *conversation)
+{
+	for (size_t i = 0; i < answer->count; i++) {
+		if (uuid_is_equal(&answer->heads[i].conversation, conversation))
+			return &answer->heads[i];
+	}
+	return NULL;
+}
+
+static void on_parted(void *context, const struct heads_answer *answer)
+{
+	struct catch_up *catch_up = context;
+	size_t count = parted_at_once(catch_up);
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	for (size_t i = 0; i < count && !catch_up->is_gone; i++) {
+		const struct uuid *id = &catch_up->parted[--catch_up->parted_count];
+		const struct head *left = find_head(answer, id);
+
+		/* Who is a member again will be told so, and of one conversation too many to be followed nothing
+		 * is told. */
+		if (!left || left->last_seq)
+			tell(catch_up, encode_conversation_left(id, left ? left->last_seq : 0));
+	}
+	if (!catch_up->is_gone)
+		go_on(catch_up);
+}
+
+static void part(struct catch_up *catch_up)
+{
+	size_t count = parted_at_once(catch_up);
+
+	if (!count) {
+		forget_wanted(catch_up);
+		set_stage(catch_up, FEEDING);
+		go_on_later(catch_up, 0);
+		return;
+	}
+	catch_up->is_asking = true;
+	query_left(catch_up->resume->store, session_user(catch_up->session),
+	           catch_up->parted + catch_up->parted_count - count, count, on_parted, catch_up);
 }
 
 static struct seat *find_lagging(const struct session *session, const struct uuid *conversation)
@@ -483,24 +576,32 @@ static void on_log(void *context, const struct events_answer *answer)
 		go_on(catch_up);
 }
 
-/* A live seat can fall so far behind that it is better paged. */
-static void skip_distant(struct catch_up *catch_up)
+/* A seat can fall so far behind that it is better paged. What is skipped may hold the user's removal, so the
+ * seat ends, and the conversation is wanted anew at the place where the client has it. */
+static size_t want_distant(struct catch_up *catch_up)
 {
+	uint32_t most = catch_up->resume->options.resume_events;
 	struct seat *seat = session_next_lagging(catch_up->session, NULL);
+	struct seat *next;
+	size_t count = 0;
 
-	while (seat && !catch_up->is_gone) {
-		struct seat *next = session_next_lagging(catch_up->session, seat);
-		uint64_t distance = seat_distance(seat);
+	for (; seat; seat = session_next_lagging(catch_up->session, seat))
+		count += seat_distance(seat) > most;
+	if (!count)
+		return 0;
+	make_wanted(catch_up, count);
+	for (seat = session_next_lagging(catch_up->session, NULL); seat; seat = next) {
+		struct wanted *wanted;
 
-		if (distance > catch_up->resume->options.resume_events) {
-			uint64_t last_seq = seat_seq(seat) + distance;
-			struct uuid id = *seat_conversation(seat);
-
-			seat_skip(seat, last_seq);
-			tell(catch_up, encode_resync(&id, last_seq));
-		}
-		seat = next;
+		next = session_next_lagging(catch_up->session, seat);
+		if (seat_distance(seat) <= most)
+			continue;
+		wanted = add_wanted(catch_up, seat_conversation(seat));
+		wanted->has_cursor = true;
+		wanted->after_seq = seat_seq(seat);
+		seat_leave(seat);
 	}
+	return count;
 }
 
 static size_t list_lagging(const struct session *session, struct log_place *ret_places, size_t most)
@@ -533,9 +634,13 @@ static void feed_lagging(struct catch_up *catch_up)
 	/* resume_on_lag comes back here when the client has read. */
 	if (!session_has_room(catch_up->session))
 		return;
-	skip_distant(catch_up);
-	if (catch_up->is_gone)
+	if (want_distant(catch_up)) {
+		timer_start(catch_up->resume->timers, &catch_up->deadline,
+		            catch_up->resume->options.deadline_ms);
+		set_stage(catch_up, HEARING);
+		go_on_later(catch_up, 0);
 		return;
+	}
 	count = list_lagging(catch_up->session, places, SEATS_AT_ONCE);
 	if (count) {
 		catch_up->is_asking = true;
@@ -551,8 +656,7 @@ static void feed_lagging(struct catch_up *catch_up)
 /* Hints are wanted conversations that are news. */
 static void want_hints(struct catch_up *catch_up)
 {
-	forget_wanted(catch_up);
-	catch_up->wanted = memory_new_array(catch_up->hints_count, sizeof(struct wanted));
+	make_wanted(catch_up, catch_up->hints_count);
 	for (size_t i = 0; i < catch_up->hints_count; i++) {
 		if (!is_seated(catch_up, &catch_up->hints[i]))
 			add_wanted(catch_up, &catch_up->hints[i])->is_joined = true;
@@ -597,6 +701,9 @@ static void go_on(struct catch_up *catch_up)
 		break;
 	case STATING:
 		state_wanted(catch_up);
+		break;
+	case PARTING:
+		part(catch_up);
 		break;
 	case FEEDING:
 		feed_lagging(catch_up);
@@ -697,6 +804,16 @@ void resume_on_lag(void *context, struct session *session)
 		return;
 	if (catch_up->stage == RESTING || catch_up->stage == FEEDING)
 		go_on_later(catch_up, 0);
+}
+
+void resume_on_left(void *context, struct session *session, const struct uuid *conversation,
+                    uint64_t seq)
+{
+	struct frame *frame = encode_conversation_left(conversation, seq);
+
+	(void)context;
+	session_push(session, frame);
+	frame_unref(frame);
 }
 
 /* Shards. */

@@ -4,11 +4,11 @@
  *
  *    what does it follow?     hear their shards      where are their heads?
  *  [ READING FOLLOWS ] ---> [ HEARING ] -----------> [ READING HEADS ] ---.
- *         ^                                                               |
- *         | a hint, or a doubt                                            v
- *      [ RESTING ] <--- [ FEEDING ] <---------------------------- [ STATING ]
- *         |                ^    from the log, as fast as           how each stands, and a seat
- *         '----------------'    the client reads                   at the client's cursor
+ *         ^                     ^                                         |
+ *         | a hint, or a doubt  | a seat is too far behind                v
+ *      [ RESTING ] <--- [ FEEDING ] <--- [ PARTING ] <------------ [ STATING ]
+ *         |                ^    from the    what the client         how each stands, and a seat
+ *         '----------------'    log         keeps and has left      at the client's cursor
  *           a seat lags
  *
  * A conversation's head is read after its shard is heard, and a seat is taken at a number, not at a moment: so
@@ -41,10 +41,11 @@ struct resume_options {
 	uint32_t deadline_ms;
 };
 
-/* How far a client has a conversation. */
+/* How far a client has a conversation, and how it last knew it to stand. */
 struct cursor {
 	struct uuid conversation;
 	uint64_t seq;
+	uint32_t state_version;
 };
 
 /* Everything is borrowed for its life; the hub is given later, as it needs resume first. */
@@ -70,6 +71,8 @@ void resume_on_user_idle(void *context, const struct user_id *user);
 void resume_on_conversation_live(void *context, const struct uuid *conversation);
 void resume_on_conversation_idle(void *context, const struct uuid *conversation);
 void resume_on_lag(void *context, struct session *session);
+void resume_on_left(void *context, struct session *session, const struct uuid *conversation,
+                    uint64_t seq);
 void resume_on_session_gone(void *context, struct session *session);
 
 #endif

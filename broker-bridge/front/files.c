@@ -81,16 +81,15 @@ static bool read_bytes(int fd, uint8_t *bytes, size_t size)
 	return true;
 }
 
-static bool read_file(struct files *files, int folder, const char *name)
+static bool read_file(struct files *files, int folder, const char *name, size_t size)
 {
-	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* Should it have become a pipe meanwhile, nobody waits for its other end. */
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct file *file = &files->files[files->count];
-	struct stat status;
 	bool is_good = false;
 
-	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	    (size_t)status.st_size <= BYTES_MOST - files->bytes) {
-		file->size = (size_t)status.st_size;
+	if (fd >= 0 && size <= BYTES_MOST - files->bytes) {
+		file->size = size;
 		file->bytes = memory_new(file->size);
 		is_good = read_bytes(fd, file->bytes, file->size);
 	}
@@ -111,9 +110,16 @@ static bool read_file(struct files *files, int folder, const char *name)
 	return true;
 }
 
-static bool is_folder(const struct dirent *entry)
+/* Asked of the file, since not every file system says it in the folder's entry. */
+static bool is_ours(int folder, const char *name, size_t *ret_size)
 {
-	return entry->d_type == DT_DIR || entry->d_name[0] == '.';
+	struct stat status;
+
+	if (name[0] == '.' || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(status.st_mode))
+		return false;
+	*ret_size = (size_t)status.st_size;
+	return true;
 }
 
 struct files *files_read(const char *folder, struct outcome *ret_outcome)
@@ -121,16 +127,17 @@ struct files *files_read(const char *folder, struct outcome *ret_outcome)
 	struct files *files = memory_new(sizeof(*files));
 	DIR *directory = opendir(folder);
 	struct dirent *entry;
+	size_t size;
 
 	*ret_outcome = directory
 	                       ? outcome_ok()
 	                       : outcome_refuse(OUTCOME_NOT_FOUND, "web_root %s cannot be read: %s",
 	                                        folder, strerror(errno));
-	while (outcome_is_ok(ret_outcome) && (entry = readdir(directory))) {
-		if (is_folder(entry))
+	while (directory && outcome_is_ok(ret_outcome) && (entry = readdir(directory))) {
+		if (!is_ours(dirfd(directory), entry->d_name, &size))
 			continue;
 		if (files->count == FILES_MOST ||
-		    !read_file(files, dirfd(directory), entry->d_name))
+		    !read_file(files, dirfd(directory), entry->d_name, size))
 			*ret_outcome = outcome_refuse(
 				OUTCOME_INVALID_ARGUMENT,
 				"web_root: %s cannot be read, or there is more than 16 MiB",

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/timer.h"
 #include "front/files.h"
 #include "front/listener.h"
 #include "front/upgrade.h"
@@ -11,26 +12,31 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #define DAEMONS_MOST 64
 #define TEXT_BYTES 1024
 #define BODY_BYTES 1024
+#define READ_BYTES                                                                                 \
+	(64u * 1024) /* of a body that is too large, so that the client hears so; then it ends */
 #define PEM_BYTES (64u * 1024)
 #define TIMEOUT_S 15
 #define CONNECTIONS_MOST 4096
 #define CONNECTION_BYTES (16u * 1024)
 #define POLL_LEAST_MS 1
+#define TICK_MS 250
 
 enum audience { PAGE, PAGE_TLS, ADMIN };
 
-/* One listening address: a daemon of libmicrohttpd, which is asked to run when its epoll is ready or its
- * timeout has come. */
+/* One listening address: a daemon of libmicrohttpd, which is given accepted sockets, and asked to run when its
+ * epoll is ready or its timeout has come. Its own accept would spin where descriptors run out. */
 struct daemon {
 	struct http_door *door;
+	struct listener *listener; /* NULL once it is closed */
 	struct MHD_Daemon *mhd;
 	enum audience audience;
 	uv_poll_t poll;
@@ -47,15 +53,24 @@ struct http_door {
 	char *private_key;
 	struct daemon *daemons[DAEMONS_MOST];
 	size_t count;
+	uint32_t request_ms;
+	uv_timer_t timer;
+	struct timers timers; /* turned once a tick: the end of each connection's patience */
 
 	size_t open_handles;
 	void (*on_closed)(void *context);
 	void *closed_context;
 };
 
+/* libmicrohttpd's own timeout begins anew with each byte. */
+struct patience {
+	struct timer timer;
+	int fd; /* libmicrohttpd's */
+};
+
 /* A request between its headers and its answer: the body, which only the sign-in has. */
 struct body {
-	size_t size;
+	size_t size; /* of what came */
 	char bytes[BODY_BYTES];
 };
 
@@ -85,8 +100,8 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, unsigned
 	return result;
 }
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned int status,
-                                 const char *content_type, const char *text)
+/* What is no file of the page: whatever shows it may do nothing with it. */
+static struct MHD_Response *create_text(const char *content_type, const char *text)
 {
 	/* libmicrohttpd copies, and does not write to what it copies. */
 	struct MHD_Response *response = MHD_create_response_from_buffer(
@@ -95,27 +110,42 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned int
 	must(response != NULL);
 	add_header(response, "Content-Type", content_type);
 	add_header(response, "Cache-Control", "no-store");
-	return send_response(connection, status, response);
+	add_header(response, "Content-Security-Policy",
+	           "default-src 'none'; frame-ancestors 'none'");
+	return response;
+}
+
+static struct MHD_Response *create_line(const char *line)
+{
+	char text[TEXT_BYTES];
+
+	snprintf(text, sizeof(text), "%s\n", line);
+	return create_text("text/plain; charset=utf-8", text);
 }
 
 static enum MHD_Result send_line(struct MHD_Connection *connection, unsigned int status,
                                  const char *line)
 {
-	char text[TEXT_BYTES];
+	return send_response(connection, status, create_line(line));
+}
 
-	snprintf(text, sizeof(text), "%s\n", line);
-	return send_text(connection, status, "text/plain; charset=utf-8", text);
+static enum MHD_Result send_other_method(struct MHD_Connection *connection, const char *allowed)
+{
+	struct MHD_Response *response = create_line("this method is not for this address");
+
+	add_header(response, MHD_HTTP_HEADER_ALLOW, allowed);
+	return send_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, response);
 }
 
 static enum MHD_Result send_json(struct MHD_Connection *connection, unsigned int status,
                                  json_t *json)
 {
 	char *text = json_dumps(json, JSON_COMPACT);
-	enum MHD_Result result = send_text(connection, status, "application/json", text);
+	struct MHD_Response *response = create_text("application/json", text);
 
 	free(text);
 	json_decref(json);
-	return result;
+	return send_response(connection, status, response);
 }
 
 static const char *header_of(struct MHD_Connection *connection, const char *name)
@@ -189,7 +219,8 @@ static enum MHD_Result send_file(const struct daemon *daemon, struct MHD_Connect
                                  const struct file *file)
 {
 	const char *known = header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH);
-	bool is_known = known && strstr(known, file->etag);
+	/* An ETag is quoted and no part of another; "W/" before it does not matter here. */
+	bool is_known = known && (strcmp(known, "*") == 0 || strstr(known, file->etag));
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		is_known ? 0 : file->size, file->bytes, MHD_RESPMEM_PERSISTENT);
 
@@ -247,19 +278,8 @@ static bool is_json(struct MHD_Connection *connection)
 }
 
 static enum MHD_Result on_sign_in(const struct http_door *door, struct MHD_Connection *connection,
-                                  struct body *body, const char *bytes, size_t *size)
+                                  const struct body *body)
 {
-	if (*size) {
-		/* Read to the end, keep what fits: libmicrohttpd takes an answer only then. */
-		if (body->size + *size <= sizeof(body->bytes)) {
-			memcpy(body->bytes + body->size, bytes, *size);
-			body->size += *size;
-		} else {
-			body->size = sizeof(body->bytes) + 1;
-		}
-		*size = 0;
-		return MHD_YES;
-	}
 	if (body->size > sizeof(body->bytes))
 		return send_line(connection, MHD_HTTP_CONTENT_TOO_LARGE,
 		                 "the body has at most 1024 bytes");
@@ -267,6 +287,25 @@ static enum MHD_Result on_sign_in(const struct http_door *door, struct MHD_Conne
 		return send_line(connection, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 		                 "the content type must be application/json");
 	return sign_in(door, connection, body);
+}
+
+/* Bodies. libmicrohttpd takes an answer before the body is read only at the first call, and then closes the
+ * connection; so a body is read to its end, what fits is kept, and one without end is cut off. */
+
+static bool is_announced_too_large(struct MHD_Connection *connection)
+{
+	const char *length = header_of(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return length && strtoull(length, NULL, 10) > READ_BYTES;
+}
+
+static enum MHD_Result read_body(struct body *body, const char *bytes, size_t *size)
+{
+	if (body->size + *size <= sizeof(body->bytes))
+		memcpy(body->bytes + body->size, bytes, *size);
+	body->size += *size;
+	*size = 0;
+	return body->size <= READ_BYTES ? MHD_YES : MHD_NO;
 }
 
 /* Routes. */
@@ -319,30 +358,77 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	/* The first call comes with the headers alone; the answer is made in a later one. */
 	if (!*ret_body) {
 		*ret_body = memory_new(sizeof(struct body));
-		return MHD_YES;
+		return is_announced_too_large(connection)
+		               ? send_line(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+		                           "no body here is that large")
+		               : MHD_YES;
 	}
-	if (is_sign_in && strcmp(method, "POST") == 0)
-		return on_sign_in(door, connection, *ret_body, bytes, size);
-	if (*size) {
-		*size = 0;
-		return MHD_YES;
-	}
+	if (*size)
+		return read_body(*ret_body, bytes, size);
 	if (is_sign_in)
-		return send_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "use POST here");
+		return strcmp(method, "POST") == 0 ? on_sign_in(door, connection, *ret_body)
+		                                   : send_other_method(connection, "POST");
 	if (!is_read)
-		return send_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET here");
+		return send_other_method(connection, "GET, HEAD");
 	return daemon->audience == ADMIN ? route_admin(door, connection, path)
 	                                 : route_page(daemon, connection, path);
+}
+
+/* Time. */
+
+static struct patience *patience_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info->socket_context;
+}
+
+static void on_patience_due(struct timer *timer)
+{
+	const struct patience *patience =
+		(struct patience *)((char *)timer - offsetof(struct patience, timer));
+
+	/* libmicrohttpd has no call for it, and finds it closed. */
+	shutdown(patience->fd, SHUT_RDWR);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **ret_patience,
+                          enum MHD_ConnectionNotificationCode code)
+{
+	struct http_door *door = ((struct daemon *)context)->door;
+	struct patience *patience = *ret_patience;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		timer_stop(&door->timers, &patience->timer);
+		free(patience);
+		return;
+	}
+	patience = memory_new(sizeof(*patience));
+	patience->fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	patience->timer.on_due = on_patience_due;
+	timer_start(&door->timers, &patience->timer, door->request_ms);
+	*ret_patience = patience;
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **body,
                          enum MHD_RequestTerminationCode code)
 {
-	(void)context;
-	(void)connection;
-	(void)code;
+	struct http_door *door = ((struct daemon *)context)->door;
+	struct patience *patience = patience_of(connection);
+
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		timer_start(&door->timers, &patience->timer, door->request_ms);
 	free(*body);
 	*body = NULL;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct http_door *door = timer->data;
+
+	timers_turn(&door->timers, uv_now(door->loop));
 }
 
 /* Running on the loop. */
@@ -383,7 +469,7 @@ static void on_mhd_log(void *context, const char *format, va_list arguments)
 	log_limited(LOG_INFO, "libmicrohttpd", log_text("detail", text));
 }
 
-static struct MHD_Daemon *start_mhd(struct daemon *daemon, int fd)
+static struct MHD_Daemon *start_mhd(struct daemon *daemon)
 {
 	const struct http_door *door = daemon->door;
 	bool is_tls = daemon->audience == PAGE_TLS;
@@ -394,46 +480,61 @@ static struct MHD_Daemon *start_mhd(struct daemon *daemon, int fd)
 	};
 	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | (is_tls ? MHD_USE_TLS : 0), 0,
-	                        NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER,
-	                        on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-	                        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)TIMEOUT_S,
-	                        MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MOST,
-	                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-	                        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_ARRAY,
-	                        is_tls ? tls : none, MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+	                                (is_tls ? MHD_USE_TLS : 0),
+	                        0, NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER,
+	                        on_mhd_log, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
+	                        (unsigned int)TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
+	                        (unsigned int)CONNECTIONS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                        (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+	                        daemon, MHD_OPTION_NOTIFY_CONNECTION, on_connection, daemon,
+	                        MHD_OPTION_ARRAY, is_tls ? tls : none, MHD_OPTION_END);
+}
+
+static void on_accepted(void *context, int fd, const struct sockaddr *peer)
+{
+	struct daemon *daemon = context;
+	socklen_t size = peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+	                                             : sizeof(struct sockaddr_in);
+
+	/* One that it cannot take, or that is beyond its bound, it has closed. */
+	MHD_add_connection(daemon->mhd, fd, peer, size);
+	run(daemon);
+}
+
+static void start_polling(struct daemon *daemon)
+{
+	const union MHD_DaemonInfo *epoll =
+		MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	uv_loop_t *loop = daemon->door->loop;
+
+	must(epoll != NULL);
+	daemon->poll.data = daemon;
+	daemon->timer.data = daemon;
+	must(uv_timer_init(loop, &daemon->timer) == 0);
+	must(uv_poll_init(loop, &daemon->poll, epoll->epoll_fd) == 0);
+	must(uv_poll_start(&daemon->poll, UV_READABLE, on_ready_epoll) == 0);
 }
 
 static bool open_daemon(struct http_door *door, const char *address, enum audience audience,
                         struct outcome *ret_outcome)
 {
-	int fd = listener_socket(address, ret_outcome);
-	struct daemon *daemon;
-	const union MHD_DaemonInfo *epoll;
+	struct daemon *daemon = memory_new(sizeof(*daemon));
 
-	if (fd < 0)
-		return false;
-	daemon = memory_new(sizeof(*daemon));
+	must(door->count < DAEMONS_MOST);
+	door->daemons[door->count++] = daemon;
 	daemon->door = door;
 	daemon->audience = audience;
-	daemon->mhd = start_mhd(daemon, fd);
+	daemon->mhd = start_mhd(daemon);
 	if (!daemon->mhd) {
 		*ret_outcome = outcome_refuse(OUTCOME_INVALID_ARGUMENT,
 		                              "HTTP on %s does not start; is the certificate good?",
 		                              address);
-		free(daemon);
 		return false;
 	}
-	epoll = MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_EPOLL_FD);
-	must(epoll && door->count < DAEMONS_MOST);
-	door->daemons[door->count++] = daemon;
-	daemon->poll.data = daemon;
-	daemon->timer.data = daemon;
-	must(uv_timer_init(door->loop, &daemon->timer) == 0);
-	must(uv_poll_init(door->loop, &daemon->poll, epoll->epoll_fd) == 0);
-	must(uv_poll_start(&daemon->poll, UV_READABLE, on_ready_epoll) == 0);
-	run(daemon);
-	return true;
+	start_polling(daemon);
+	daemon->listener = listener_open(door->loop, address, on_accepted, daemon, ret_outcome);
+	return daemon->listener != NULL;
 }
 
 static bool open_all(struct http_door *door, const char *const *addresses, enum audience audience,
@@ -483,6 +584,11 @@ struct http_door *http_door_create(const struct http_door_options *options,
 	struct http_door *door = memory_new(sizeof(*door));
 
 	door->loop = options->loop;
+	door->request_ms = options->request_ms;
+	timers_init(&door->timers, uv_now(door->loop));
+	door->timer.data = door;
+	uv_timer_init(door->loop, &door->timer);
+	uv_timer_start(&door->timer, on_tick, TICK_MS, TICK_MS);
 	door->needs = *needs;
 	door->websocket_urls[0] = copy_unless_empty(options->websocket_url);
 	door->websocket_urls[1] = copy_unless_empty(options->websocket_tls_url);
@@ -502,15 +608,17 @@ struct http_door *http_door_create(const struct http_door_options *options,
 	return door;
 }
 
+static void stop_listening(struct daemon *daemon)
+{
+	listener_close(daemon->listener);
+	daemon->listener = NULL;
+}
+
 void http_door_stop_listening(struct http_door *door)
 {
 	for (size_t i = 0; i < door->count; i++) {
-		MHD_socket fd = MHD_INVALID_SOCKET;
-
 		if (door->daemons[i]->audience != ADMIN)
-			fd = MHD_quiesce_daemon(door->daemons[i]->mhd);
-		if (fd != MHD_INVALID_SOCKET)
-			close(fd);
+			stop_listening(door->daemons[i]);
 	}
 }
 
@@ -523,33 +631,42 @@ static void door_free(struct http_door *door)
 	free(door->websocket_urls[1]);
 	free(door->certificate);
 	free(door->private_key);
+	timers_done(&door->timers);
 	free(door);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void count_closed(struct http_door *door)
 {
-	struct daemon *daemon = handle->data;
-	struct http_door *door = daemon->door;
-
 	if (--door->open_handles)
 		return;
 	door->on_closed(door->closed_context);
 	door_free(door);
 }
 
+static void on_handle_closed(uv_handle_t *handle)
+{
+	count_closed(((struct daemon *)handle->data)->door);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	count_closed(handle->data);
+}
+
 void http_door_close(struct http_door *door, void (*on_closed)(void *context), void *context)
 {
 	door->on_closed = on_closed;
 	door->closed_context = context;
-	door->open_handles = 2 * door->count;
-	must(door->count > 0);
+	door->open_handles = 2 * door->count + 1;
 	for (size_t i = 0; i < door->count; i++) {
 		struct daemon *daemon = door->daemons[i];
 
+		stop_listening(daemon);
 		uv_poll_stop(&daemon->poll);
 		uv_timer_stop(&daemon->timer);
 		MHD_stop_daemon(daemon->mhd);
 		uv_close((uv_handle_t *)&daemon->poll, on_handle_closed);
 		uv_close((uv_handle_t *)&daemon->timer, on_handle_closed);
 	}
+	uv_close((uv_handle_t *)&door->timer, on_timer_closed);
 }

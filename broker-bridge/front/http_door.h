@@ -2,7 +2,8 @@
  * administrator's address.
  *
  * Files of the page are read into memory once, at creation, and served under a strict Content Security
- * Policy with an ETag each. The administrator's address has its own listener and answers /healthz
+ * Policy with an ETag each; every other answer has one that allows nothing. A request has a time for itself and its
+ * answer, whatever comes or goes byte by byte, and a body has a bound. The administrator's address has its own listener and answers /healthz
  * (the process runs) and /readyz (it can serve).
  *
  * Owns:     its listeners (SO_REUSEPORT), libmicrohttpd's daemons, the files.
@@ -49,6 +50,9 @@ struct http_door_options {
 	const char *websocket_tls_url;
 	uint16_t websocket_port;
 	uint16_t websocket_tls_port;
+
+	uint32_t
+		request_ms; /* from a connection's begin, or its last answer, to the next one's end */
 };
 
 /* Begins to listen. NULL with the reason in ret_outcome. Strings are copied where they are needed. */

@@ -1,5 +1,6 @@
 #include "front/listener.h"
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -23,12 +24,18 @@
 /* What the kernel may keep for one reader: a slow one is noticed before it fills megabytes. */
 #define SEND_BUFFER_BYTES (128 * 1024)
 
+/* Without descriptors the socket stays readable: looked at again only after this long, the loop does not spin. */
+#define REST_MS 100
+
 struct listener {
 	uv_poll_t poll;
+	uv_timer_t timer; /* runs while resting */
 	int fd;
-	int spare_fd;
-	void (*on_accepted)(void *context, int fd);
+	int spare_fd; /* -1 if there was none to be had */
+	void (*on_accepted)(void *context, int fd, const struct sockaddr *peer);
 	void *context;
+	int open_handles;
+	bool is_paused;
 };
 
 /* Splits "host:port" and "[host]:port"; localhost and * become addresses. */
@@ -107,17 +114,71 @@ static void set_up(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-/* No descriptor is left: the spare one makes room to take the caller and let it go. */
-static void drop_one(struct listener *listener)
+static int open_spare(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* No descriptor is left: the spare one makes room to take the caller and let it go. False if even that did
+ * not help: the descriptors of the whole machine are used up, or the limit was lowered below the spare. */
+static bool drop_one(struct listener *listener)
 {
 	int fd;
 
-	close(listener->spare_fd);
-	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	log_limited(LOG_ERROR, "no descriptor left for a connection; raise LimitNOFILE");
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
+	fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0) {
+		counters_add(COUNTER_CONNECTION_NO_DESCRIPTOR);
+		close(fd);
+	}
+	listener->spare_fd = open_spare();
+	return fd >= 0;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+/* Whether it is watched follows from its two states: paused by its owner, and resting. */
+static void update(struct listener *listener)
+{
+	if (listener->is_paused || uv_is_active((uv_handle_t *)&listener->timer))
+		uv_poll_stop(&listener->poll);
+	else
+		must(uv_poll_start(&listener->poll, UV_READABLE, on_readable) == 0);
+}
+
+static void on_rested(uv_timer_t *timer)
+{
+	update(timer->data);
+}
+
+static void rest(struct listener *listener)
+{
+	uv_timer_start(&listener->timer, on_rested, REST_MS, 0);
+	update(listener);
+}
+
+/* One caller; false if there is none, or none can be had now. */
+static bool accept_one(struct listener *listener)
+{
+	struct sockaddr_storage peer = {0};
+	socklen_t size = sizeof(peer);
+	int fd = accept4(listener->fd, (struct sockaddr *)&peer, &size,
+	                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		set_up(fd);
+		listener->on_accepted(listener->context, fd, (const struct sockaddr *)&peer);
+		return true;
+	}
+	if (errno == EMFILE || errno == ENFILE) {
+		if (!drop_one(listener))
+			rest(listener);
+	} else if (errno == ENOBUFS || errno == ENOMEM) {
+		rest(listener);
+	}
+	return false;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -126,24 +187,18 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			set_up(fd);
-			listener->on_accepted(listener->context, fd);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			drop_one(listener);
+	if (listener->spare_fd < 0)
+		listener->spare_fd = open_spare();
+	for (int i = 0; i < ACCEPTS_A_TURN && !listener->is_paused; i++) {
+		if (!accept_one(listener))
 			return;
-		} else {
-			return;
-		}
 	}
 }
 
 struct listener *listener_open(uv_loop_t *loop, const char *address,
-                               void (*on_accepted)(void *context, int fd), void *context,
-                               struct outcome *ret_outcome)
+                               void (*on_accepted)(void *context, int fd,
+                                                   const struct sockaddr *peer),
+                               void *context, struct outcome *ret_outcome)
 {
 	int fd = listener_socket(address, ret_outcome);
 	struct listener *listener;
@@ -152,26 +207,41 @@ struct listener *listener_open(uv_loop_t *loop, const char *address,
 		return NULL;
 	listener = memory_new(sizeof(*listener));
 	listener->fd = fd;
-	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	listener->spare_fd = open_spare();
 	listener->on_accepted = on_accepted;
 	listener->context = context;
 	listener->poll.data = listener;
+	listener->timer.data = listener;
+	must(uv_timer_init(loop, &listener->timer) == 0);
 	must(uv_poll_init(loop, &listener->poll, fd) == 0);
-	must(uv_poll_start(&listener->poll, UV_READABLE, on_readable) == 0);
+	listener->open_handles = 2;
+	update(listener);
 	return listener;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+void listener_pause(struct listener *listener, bool is_paused)
 {
-	free(handle->data);
+	listener->is_paused = is_paused;
+	update(listener);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct listener *listener = handle->data;
+
+	if (--listener->open_handles == 0)
+		free(listener);
 }
 
 void listener_close(struct listener *listener)
 {
 	if (!listener)
 		return;
-	uv_poll_stop(&listener->poll);
-	uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+	/* Paused, so that nobody watches a socket whose number may be another's soon. */
+	listener_pause(listener, true);
+	uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
+	uv_close((uv_handle_t *)&listener->timer, on_handle_closed);
 	close(listener->fd);
-	close(listener->spare_fd);
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
 }

@@ -6,6 +6,8 @@
 #ifndef MARTLET_FRONT_UPGRADE_H
 #define MARTLET_FRONT_UPGRADE_H
 
+#include "base/counters.h"
+
 #include <libwebsockets.h>
 
 /* The path and the subprotocol of version 1. */
@@ -14,6 +16,7 @@
 
 struct refusal {
 	unsigned int status; /* of HTTP; 0 if the request is good */
+	enum counter cause;  /* where it is counted */
 	const char *reason;  /* for the caller and the log */
 };
 

@@ -1,10 +1,14 @@
 #include "front/websocket_door.h"
 
 #include "base/buffer.h"
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/random.h"
+#include "base/timer.h"
 #include "commands/dispatch.h"
+#include "front/admission.h"
 #include "front/listener.h"
 #include "front/upgrade.h"
 
@@ -13,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define LISTENERS_MOST 64
@@ -24,30 +29,33 @@
 #define MESSAGES_A_TURN 8
 #define CLOSE_MS 3000 /* to write what waits, send the close frame and have it answered */
 #define REASON_BYTES 120
+#define FORWARDED_BYTES 1024 /* of X-Forwarded-For */
 
 _Static_assert(FRAME_HEADROOM >= LWS_PRE, "a frame alone is sent without being copied");
 
-/* A connection is in one of these lists, each in order of time, and the first is the next that is due. */
+/* What a connection's timer waits for. */
 enum patience {
-	RESTING, /* until its next ping */
-	PINGED,  /* until it must have answered */
-	CLOSING, /* until it is dropped */
-	PATIENCES,
+	HANDSHAKING, /* until it must have become a WebSocket */
+	RESTING,     /* until its next ping */
+	PINGED,      /* until it must have answered */
+	CLOSING,     /* until it is dropped */
 };
 
-/* Lives in libwebsockets' memory for the connection, from ESTABLISHED to CLOSED. */
+/* One socket, from accept to the end of libwebsockets' struct for it, which knows it as its opaque data. */
 struct connection {
 	struct pipe pipe;
 	struct websocket_door *door;
 	struct lws *wsi;
-	struct session *session;
+	struct visitor visitor;
+	struct session *session; /* from ESTABLISHED to CLOSED */
 	struct connection *woken_prev, *woken_next;
-	struct connection *timed_prev, *timed_next;
-	uint64_t due_ms;
+	struct timer timer;
 	uint8_t *close_frame;  /* with LWS_PRE in front, while it is to be sent */
 	struct buffer message; /* of which only a part has come */
 	uint16_t close_frame_bytes;
 	uint8_t patience;
+	bool has_asked; /* its request has come */
+	bool has_ended; /* before it was a WebSocket, and why is counted */
 	bool is_woken;
 	bool is_heard;      /* since its ping */
 	bool is_closing;    /* no more is read */
@@ -64,10 +72,13 @@ struct websocket_door {
 	struct listener *listeners[LISTENERS_MOST];
 	size_t listeners_count;
 	uv_timer_t timer;
+	struct timers timers; /* turned once a tick */
+	struct admission *admission;
 
-	struct connection *woken; /* connection::woken_prev, woken_next */
-	struct connection *timed[PATIENCES];
-	size_t connections;
+	struct connection *woken;    /* connection::woken_prev, woken_next */
+	struct connection *adopting; /* what libwebsockets is being given */
+	bool is_adopted;             /* and whether it has begun to take it */
+	size_t connections;          /* with a session */
 	uint8_t scratch[LWS_PRE + MESSAGE_BYTES];
 
 	void (*on_closed)(void *context);
@@ -79,21 +90,21 @@ static struct connection *connection_of(struct pipe *pipe)
 	return (struct connection *)((char *)pipe - offsetof(struct connection, pipe));
 }
 
-static uint64_t now_ms(const struct websocket_door *door)
+static struct connection *connection_of_timer(struct timer *timer)
 {
-	return uv_now(door->options.loop);
+	return (struct connection *)((char *)timer - offsetof(struct connection, timer));
 }
 
-/* Time. */
+/* Time. The timers were told it at the last tick, and a delay begins now. */
 
 static void be_patient(struct connection *connection, enum patience patience, uint64_t delay_ms)
 {
 	struct websocket_door *door = connection->door;
+	uint64_t due_ms = uv_now(door->options.loop) + delay_ms;
 
-	DL_DELETE2(door->timed[connection->patience], connection, timed_prev, timed_next);
 	connection->patience = (uint8_t)patience;
-	connection->due_ms = now_ms(door) + delay_ms;
-	DL_APPEND2(door->timed[patience], connection, timed_prev, timed_next);
+	timer_start(&door->timers, &connection->timer,
+	            due_ms > door->timers.now_ms ? due_ms - door->timers.now_ms : 0);
 }
 
 /* Whether libwebsockets still holds a part of the last message. */
@@ -106,7 +117,6 @@ static bool is_blocked(const struct connection *connection)
  * that is read, which may be never; so writing is made to fail, and it closes the socket in its next turn. */
 static void drop(struct connection *connection)
 {
-	/* Not due again before it is gone: on_tick goes on until nothing is. */
 	be_patient(connection, CLOSING, CLOSE_MS);
 	if (is_blocked(connection))
 		shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
@@ -261,20 +271,29 @@ static uint32_t rest_ms(const struct websocket_door_options *options)
 	                                                : 0;
 }
 
-static void on_due(struct connection *connection)
+static void on_due(struct timer *timer)
 {
+	struct connection *connection = connection_of_timer(timer);
+
 	switch ((enum patience)connection->patience) {
+	case HANDSHAKING:
+		if (!connection->has_ended)
+			counters_add(COUNTER_CONNECTION_TIMEOUT);
+		connection->has_ended = true;
+		drop(connection);
+		break;
 	case RESTING:
 		ping(connection);
 		break;
 	case PINGED:
-		if (connection->is_heard)
+		if (connection->is_heard) {
 			be_patient(connection, RESTING, rest_ms(&connection->door->options));
-		else
+		} else {
+			counters_add(COUNTER_CLOSE_SILENT);
 			drop(connection);
+		}
 		break;
 	case CLOSING:
-	case PATIENCES:
 		drop(connection);
 		break;
 	}
@@ -283,12 +302,8 @@ static void on_due(struct connection *connection)
 static void on_tick(uv_timer_t *timer)
 {
 	struct websocket_door *door = timer->data;
-	uint64_t now = now_ms(door);
 
-	for (int patience = 0; patience < PATIENCES; patience++) {
-		while (door->timed[patience] && door->timed[patience]->due_ms <= now)
-			on_due(door->timed[patience]);
-	}
+	timers_turn(&door->timers, uv_now(door->options.loop));
 }
 
 /* What libwebsockets calls. */
@@ -304,35 +319,66 @@ static struct websocket_door *door_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
+static struct connection *find_connection(struct lws *wsi)
+{
+	return lws_get_opaque_user_data(wsi);
+}
+
 /* One request a connection: what libwebsockets 4.1 does with a second one cannot be trusted: it
  * reads freed memory, and answers pipelined ones without end. */
 static bool is_first_request(struct lws *wsi)
 {
-	static char seen;
+	struct connection *connection = find_connection(wsi);
+	bool is_first = !connection->has_asked;
 
-	if (lws_get_opaque_user_data(wsi))
-		return false;
-	lws_set_opaque_user_data(wsi, &seen);
-	return true;
+	connection->has_asked = true;
+	return is_first;
 }
 
 static int refuse(struct lws *wsi, const struct refusal *refusal)
 {
+	find_connection(wsi)->has_ended = true;
+	counters_add(refusal->cause);
 	log_refusal(refusal);
 	lws_return_http_status(wsi, refusal->status, refusal->reason);
 	return 1;
 }
 
+/* A good request, of somebody who may come in, where there is room. */
+static struct refusal judge(struct lws *wsi, const struct websocket_door *door)
+{
+	struct connection *connection = find_connection(wsi);
+	struct refusal refusal = upgrade_judge(wsi, (const char *const *)door->origins);
+	char text[FORWARDED_BYTES];
+	int size;
+
+	if (refusal.status)
+		return refusal;
+	if (door->connections >= door->options.max_sessions)
+		return (struct refusal){503, COUNTER_UPGRADE_FULL,
+		                        "this server is full, try another or later"};
+	/* One that is longer than the buffer is left empty, which is no address. */
+	size = lws_hdr_copy(wsi, text, sizeof(text), WSI_TOKEN_X_FORWARDED_FOR);
+	switch (admission_ask(door->admission, &connection->visitor, size ? text : NULL)) {
+	case ADMISSION_TOO_MANY:
+		return (struct refusal){429, COUNTER_UPGRADE_ADDRESS,
+		                        "this address has too many connections"};
+	case ADMISSION_NO_ADDRESS:
+		return (struct refusal){400, COUNTER_UPGRADE_FORWARDED,
+		                        "X-Forwarded-For must end in an address"};
+	case ADMISSION_GOOD:
+		break;
+	}
+	return refusal;
+}
+
 static int on_upgrade(struct lws *wsi)
 {
-	const struct websocket_door *door = door_of(wsi);
 	struct refusal refusal;
 
 	if (!is_first_request(wsi))
 		return -1;
-	refusal = upgrade_judge(wsi, (const char *const *)door->origins);
-	if (!refusal.status && door->connections >= door->options.max_sessions)
-		refusal = (struct refusal){503, "this server is full, try another or later"};
+	refusal = judge(wsi, door_of(wsi));
 	return refusal.status ? refuse(wsi, &refusal) : 0;
 }
 
@@ -340,21 +386,22 @@ static int on_plain_request(struct lws *wsi)
 {
 	struct refusal refusal = upgrade_judge(wsi, (const char *const *)door_of(wsi)->origins);
 
-	refuse(wsi, &refusal);
+	/* A good one does not come this way. */
+	if (refusal.status)
+		refuse(wsi, &refusal);
 	return -1;
 }
 
-static void on_established(struct lws *wsi, struct connection *connection)
+static void on_established(struct connection *connection)
 {
-	struct websocket_door *door = door_of(wsi);
+	struct websocket_door *door = connection->door;
 
+	admission_settle(door->admission, &connection->visitor);
 	connection->pipe =
 		(struct pipe){.wake = pipe_wake, .pause = pipe_pause, .close = pipe_close};
-	connection->door = door;
-	connection->wsi = wsi;
 	buffer_init(&connection->message, door->options.frame_bytes);
-	DL_APPEND2(door->timed[RESTING], connection, timed_prev, timed_next);
-	be_patient(connection, RESTING, rest_ms(&door->options));
+	/* Who comes together, after a crash or a deploy, is not to be pinged together ever after. */
+	be_patient(connection, RESTING, random_number() % door->options.heartbeat_ms);
 	door->connections++;
 	connection->session =
 		session_create(door->options.hub, door->options.session, &connection->pipe);
@@ -364,14 +411,27 @@ static void on_gone(struct connection *connection)
 {
 	struct websocket_door *door = connection->door;
 
-	/* The session's end may wake the pipe, so the lists come last. */
+	/* The session's end may wake the pipe, so the list comes last. */
 	session_detach(connection->session);
+	connection->session = NULL;
 	rest(connection);
-	DL_DELETE2(door->timed[connection->patience], connection, timed_prev, timed_next);
+	timer_stop(&door->timers, &connection->timer);
 	buffer_done(&connection->message);
 	free(connection->close_frame);
 	connection->close_frame = NULL;
 	door->connections--;
+}
+
+/* The socket is closed, and libwebsockets forgets it. */
+static void end(struct connection *connection)
+{
+	struct websocket_door *door = connection->door;
+
+	if (connection->visitor.is_under_way && !connection->has_ended)
+		counters_add(COUNTER_CONNECTION_UNFINISHED);
+	timer_stop(&door->timers, &connection->timer);
+	admission_leave(door->admission, &connection->visitor);
+	free(connection);
 }
 
 static void dispatch(struct connection *connection, const uint8_t *bytes, size_t size)
@@ -422,20 +482,28 @@ static void set_up_tls(SSL_CTX *tls, const struct websocket_door *door)
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                   size_t size)
 {
-	struct connection *connection = user;
+	/* NULL for what libwebsockets makes for itself. */
+	struct connection *connection = find_connection(wsi);
 
 	switch (reason) {
 	case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
 		set_up_tls(user, door_of(wsi));
 		return 0;
+	case LWS_CALLBACK_WSI_CREATE:
+		door_of(wsi)->adopting->wsi = wsi;
+		door_of(wsi)->is_adopted = true;
+		return 0;
 	case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
 		return is_first_request(wsi) ? 0 : -1;
+	case LWS_CALLBACK_RAW_ADOPT:
+		/* CONNECT: libwebsockets would go on without HTTP and without an end. */
+		return -1;
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
 		return on_upgrade(wsi);
 	case LWS_CALLBACK_HTTP:
 		return on_plain_request(wsi);
 	case LWS_CALLBACK_ESTABLISHED:
-		on_established(wsi, connection);
+		on_established(connection);
 		return 0;
 	case LWS_CALLBACK_RECEIVE:
 		on_received(connection, in, size);
@@ -453,6 +521,10 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		if (connection->session)
 			on_gone(connection);
 		return 0;
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (connection)
+			end(connection);
+		return 0;
 	default:
 		return 0;
 	}
@@ -463,12 +535,10 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 static const struct lws_protocols protocols[] = {
 	{.name = "no upgrade",
          .callback = on_lws,
-         .per_session_data_size = sizeof(struct connection),
          .rx_buffer_size = READ_BYTES,
          .tx_packet_size = LWS_LIMIT_BYTES},
 	{.name = UPGRADE_PROTOCOL,
          .callback = on_lws,
-         .per_session_data_size = sizeof(struct connection),
          .rx_buffer_size = READ_BYTES,
          .tx_packet_size = LWS_LIMIT_BYTES},
 	{.name = NULL},
@@ -540,23 +610,77 @@ static bool create_context(struct websocket_door *door, bool is_tls, struct outc
 	return false;
 }
 
-static void on_plain_accepted(void *context, int fd)
+static void adopt(struct websocket_door *door, struct lws_vhost *vhost, int fd,
+                  const struct sockaddr *peer)
 {
-	struct websocket_door *door = context;
+	struct connection *connection = memory_new(sizeof(*connection));
+	lws_adopt_desc_t description = {
+		.vh = vhost,
+		.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL,
+		.fd = {.sockfd = fd},
+		.opaque = connection,
+	};
 
-	/* A socket that it cannot take it has closed. */
-	lws_adopt_socket_vhost(door->plain, fd);
+	if (!admission_enter(door->admission, &connection->visitor, peer)) {
+		counters_add(COUNTER_CONNECTION_CROWDED);
+		close(fd);
+		free(connection);
+		return;
+	}
+	connection->door = door;
+	connection->timer.on_due = on_due;
+	be_patient(connection, HANDSHAKING, door->options.handshake_ms);
+	door->adopting = connection;
+	door->is_adopted = false;
+	/* A socket that it cannot take it has closed. What it has begun to take it also ends (WSI_DESTROY). */
+	lws_adopt_descriptor_vhost_via_info(&description);
+	door->adopting = NULL;
+	if (!door->is_adopted)
+		end(connection);
 }
 
-static void on_tls_accepted(void *context, int fd)
+static void on_plain_accepted(void *context, int fd, const struct sockaddr *peer)
 {
 	struct websocket_door *door = context;
 
-	lws_adopt_socket_vhost(door->tls, fd);
+	adopt(door, door->plain, fd, peer);
+}
+
+static void on_tls_accepted(void *context, int fd, const struct sockaddr *peer)
+{
+	struct websocket_door *door = context;
+
+	adopt(door, door->tls, fd, peer);
+}
+
+static void on_full(void *context, bool is_full)
+{
+	struct websocket_door *door = context;
+
+	if (is_full)
+		log_limited(LOG_WARNING, "handshakes are at their bound; others wait",
+		            log_number("handshakes", door->options.handshakes));
+	for (size_t i = 0; i < door->listeners_count; i++)
+		listener_pause(door->listeners[i], is_full);
+}
+
+static bool create_admission(struct websocket_door *door, struct outcome *ret_outcome)
+{
+	door->admission = admission_create(
+		&(struct admission_options){
+			.handshakes = door->options.handshakes,
+			.connections_of_address = door->options.connections_of_address,
+			.trusted_proxies = door->options.trusted_proxies,
+			.context = door,
+			.on_full = on_full,
+		},
+		ret_outcome);
+	return door->admission != NULL;
 }
 
 static bool listen_on(struct websocket_door *door, const char *const *addresses,
-                      void (*on_accepted)(void *context, int fd), struct outcome *ret_outcome)
+                      void (*on_accepted)(void *context, int fd, const struct sockaddr *peer),
+                      struct outcome *ret_outcome)
 {
 	for (; *addresses; addresses++) {
 		struct listener *listener = listener_open(door->options.loop, *addresses,
@@ -591,10 +715,12 @@ struct websocket_door *websocket_door_create(const struct websocket_door_options
 	door->options = *options;
 	door->origins = copy_list(options->origins);
 	door->timer.data = door;
+	timers_init(&door->timers, uv_now(options->loop));
 	uv_timer_init(options->loop, &door->timer);
 	uv_timer_start(&door->timer, on_tick, TICK_MS, TICK_MS);
 	/* A worker that cannot serve ends; what it had so far goes with it. */
-	if (!create_context(door, options->tls_listen[0] != NULL, ret_outcome) ||
+	if (!create_admission(door, ret_outcome) ||
+	    !create_context(door, options->tls_listen[0] != NULL, ret_outcome) ||
 	    !listen_on(door, options->listen, on_plain_accepted, ret_outcome) ||
 	    !listen_on(door, options->tls_listen, on_tls_accepted, ret_outcome))
 		return NULL;
@@ -636,6 +762,8 @@ void websocket_door_close(struct websocket_door *door, void (*on_closed)(void *c
 void websocket_door_free(struct websocket_door *door)
 {
 	lws_context_destroy(door->lws);
+	admission_destroy(door->admission);
+	timers_done(&door->timers);
 	for (char **origin = door->origins; *origin; origin++)
 		free(*origin);
 	free(door->origins);

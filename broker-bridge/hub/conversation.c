@@ -127,25 +127,54 @@ static void seat_set_lagging(struct seat *seat, bool is_lagging)
 		seat->session->lagging--;
 }
 
-/* Hands the seat what the tail has for it, and finds out whether that was all. Pushing may close the session,
- * which ends the seat: the session is asked before the seat is touched again. */
-static void seat_advance(struct seat *seat)
+void seat_leave(struct seat *seat)
+{
+	struct conversation *conversation = seat->conversation;
+
+	seat_set_lagging(seat, false);
+	DL_DELETE(conversation->seats, seat);
+	conversation->seats_count--;
+	DL_DELETE2(seat->session->seats, seat, session_prev, session_next);
+	seat->session->seats_count--;
+	free(seat);
+	if (!conversation->seats)
+		timer_start(conversation->hub->timers, &conversation->linger_timer,
+		            conversation->hub->options.linger_ms);
+}
+
+/* The seat's next event. With its own removal the seat ends, so that nothing later reaches a user who is no
+ * member any more, on whatever node and however late this one learns of it. Pushing may close the session, which
+ * ends the seat too. False if the seat is gone. */
+static bool seat_give(struct seat *seat, uint64_t seq, struct frame *frame)
 {
 	struct conversation *conversation = seat->conversation;
 	struct session *session = seat->session;
+	struct hub_needs *needs = &conversation->hub->needs;
 
-	for (;;) {
-		struct frame *frame = tail_get(conversation, seat->seq + 1);
+	seat->seq = seq;
+	session_push(session, frame);
+	if (!session_is_open(session))
+		return false;
+	if (!frame->leaver || strcmp(frame->leaver, session->user.text) != 0)
+		return true;
+	seat_leave(seat);
+	needs->on_left(needs->context, session, &conversation->id, seq);
+	return false;
+}
 
-		if (!frame)
-			break;
-		seat->seq++;
-		session_push(session, frame);
-		if (!session_is_open(session))
-			return;
+/* Hands the seat what the tail has for it, and finds out whether that was all. False if the seat is gone. */
+static bool seat_advance(struct seat *seat)
+{
+	struct conversation *conversation = seat->conversation;
+	struct frame *frame;
+
+	while ((frame = tail_get(conversation, seat->seq + 1))) {
+		if (!seat_give(seat, seat->seq + 1, frame))
+			return false;
 	}
 	seat_set_lagging(seat, conversation_is_known(conversation) &&
 	                               seat->seq + 1 < conversation->next_seq);
+	return true;
 }
 
 /* The frame of next_seq reaches the tail and everyone who waits for just this number. */
@@ -155,13 +184,14 @@ static void deliver(struct conversation *conversation, struct frame *frame)
 	struct seat *seat;
 	struct seat *next;
 
+	/* What is emptied in the log must not be told from here: neither the message nor its edits. */
+	while (frame->redacts_seq && conversation->tail_count)
+		tail_drop_first(conversation);
 	tail_add(conversation, frame);
 	conversation->next_seq++;
 	DL_FOREACH_SAFE(conversation->seats, seat, next) {
-		if (seat->seq + 1 != seq)
-			continue;
-		seat->seq = seq;
-		session_push(seat->session, frame);
+		if (seat->seq + 1 == seq)
+			seat_give(seat, seq, frame);
 	}
 }
 
@@ -334,23 +364,7 @@ struct seat *conversation_join(struct conversation *conversation, struct session
 	DL_APPEND2(session->seats, seat, session_prev, session_next);
 	session->seats_count++;
 	timer_stop(conversation->hub->timers, &conversation->linger_timer);
-	seat_advance(seat);
-	return session_is_open(session) ? seat : NULL;
-}
-
-void seat_leave(struct seat *seat)
-{
-	struct conversation *conversation = seat->conversation;
-
-	seat_set_lagging(seat, false);
-	DL_DELETE(conversation->seats, seat);
-	conversation->seats_count--;
-	DL_DELETE2(seat->session->seats, seat, session_prev, session_next);
-	seat->session->seats_count--;
-	free(seat);
-	if (!conversation->seats)
-		timer_start(conversation->hub->timers, &conversation->linger_timer,
-		            conversation->hub->options.linger_ms);
+	return seat_advance(seat) ? seat : NULL;
 }
 
 void session_leave_all(struct session *session)
@@ -383,21 +397,8 @@ uint64_t seat_distance(const struct seat *seat)
 
 void seat_feed(struct seat *seat, uint64_t seq, struct frame *frame)
 {
-	struct session *session = seat->session;
-
-	if (seq != seat->seq + 1)
-		return;
-	seat->seq = seq;
-	session_push(session, frame);
-	if (session_is_open(session))
+	if (seq == seat->seq + 1 && seat_give(seat, seq, frame))
 		seat_advance(seat);
-}
-
-void seat_skip(struct seat *seat, uint64_t seq)
-{
-	if (seq > seat->seq)
-		seat->seq = seq;
-	seat_advance(seat);
 }
 
 struct seat *session_next_lagging(const struct session *session, const struct seat *after)

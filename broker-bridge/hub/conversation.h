@@ -14,7 +14,8 @@
  *
  * A session takes part by a seat, which knows how far the session has the conversation. A seat that is
  * behind the tail lags: it is fed from the log (flow/resume.h) until it meets the tail, and from then
- * on lives on what arrives. There is no moment at which an event can fall between the two.
+ * on lives on what arrives. There is no moment at which an event can fall between the two. A seat ends with
+ * the event that removes its user: since events are given in order, nothing later is.
  *
  * Owns:     a reference on every frame in the tail or held; the seats.
  * Lifetime: made by the hub when the first seat or hint needs it; destroyed by the hub when it has had no
@@ -63,7 +64,8 @@ uint64_t conversation_hole(const struct conversation *conversation);
 void conversation_forget_hole(struct conversation *conversation);
 
 /* A seat for this session, which has everything up to `after_seq`; the session already seated here keeps
- * its seat, and NULL is returned. */
+ * its seat, and NULL is returned; so it is if the session closed, or its user's removal was among what it was
+ * given at once. */
 struct seat *conversation_join(struct conversation *conversation, struct session *session,
                                uint64_t after_seq);
 
@@ -85,9 +87,6 @@ uint64_t seat_distance(const struct seat *seat);
 /* One event of the log for a lagging seat; what is not its next number is dropped. Then whatever the tail
  * has after it. Borrows frame. */
 void seat_feed(struct seat *seat, uint64_t seq, struct frame *frame);
-
-/* Gives up the events up to `seq`: the session was told to page them. */
-void seat_skip(struct seat *seat, uint64_t seq);
 
 /* The next lagging seat of a session, or NULL. Start with `after` NULL. */
 struct seat *session_next_lagging(const struct session *session, const struct seat *after);

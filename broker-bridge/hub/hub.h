@@ -36,6 +36,10 @@ struct hub_needs {
 	void (*on_hole)(void *context, const struct uuid *conversation);
 	/* A session has a lagging seat, or has room again for more. */
 	void (*on_lag)(void *context, struct session *session);
+	/* With this event, which the session has, its user is no member any more; its seat has ended. May push
+	 * to the session. */
+	void (*on_left)(void *context, struct session *session, const struct uuid *conversation,
+	                uint64_t seq);
 	/* The session is closing or its door is gone: forget it. Called once, if it was identified. */
 	void (*on_session_gone)(void *context, struct session *session);
 };
@@ -95,6 +99,7 @@ struct hub_counts {
 	uint64_t held_lost; /* of those, dropped at the bound */
 	uint64_t holes;     /* times the log was asked */
 	uint64_t slow;      /* sessions closed with 4008 */
+	uint64_t missed;    /* signals left out, as their sessions had no room */
 };
 
 const struct hub_counts *hub_counts(const struct hub *hub);

@@ -1,5 +1,6 @@
 #include "hub/session.h"
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -98,6 +99,39 @@ void session_detach(struct session *session)
 	session_unref(session);
 }
 
+static enum counter counter_of(enum close_code code)
+{
+	switch (code) {
+	case CLOSE_DONE:
+		return COUNTER_CLOSE_1000;
+	case CLOSE_TOO_BIG:
+		return COUNTER_CLOSE_1009;
+	case CLOSE_DRAINING:
+		return COUNTER_CLOSE_1012;
+	case CLOSE_PROTOCOL_ERROR:
+		return COUNTER_CLOSE_4000;
+	case CLOSE_HELLO_TIMEOUT:
+		return COUNTER_CLOSE_4001;
+	case CLOSE_BAD_TOKEN:
+		return COUNTER_CLOSE_4002;
+	case CLOSE_TOKEN_EXPIRED:
+		return COUNTER_CLOSE_4003;
+	case CLOSE_REVOKED:
+		return COUNTER_CLOSE_4004;
+	case CLOSE_REPLACED:
+		return COUNTER_CLOSE_4005;
+	case CLOSE_NOT_ALLOWED:
+		return COUNTER_CLOSE_4006;
+	case CLOSE_SLOW_CONSUMER:
+		return COUNTER_CLOSE_4008;
+	case CLOSE_RATE_LIMIT:
+		return COUNTER_CLOSE_4009;
+	case CLOSE_OVERLOADED:
+		return COUNTER_CLOSE_4010;
+	}
+	return COUNTERS;
+}
+
 void session_close(struct session *session, enum close_code code, const char *reason)
 {
 	if (!session_is_open(session))
@@ -106,6 +140,7 @@ void session_close(struct session *session, enum close_code code, const char *re
 	            log_text("user", session->user.text), log_number("code", code),
 	            log_text("reason", reason),
 	            log_number("queued_bytes", (int64_t)session->queued_bytes));
+	counters_add(counter_of(code));
 	if (code == CLOSE_SLOW_CONSUMER)
 		session->hub->counts.slow++;
 	retire(session);
@@ -178,6 +213,19 @@ void session_push(struct session *session, struct frame *frame)
 	if (session->queue_count == 1)
 		session->pipe->wake(session->pipe);
 	update_pause(session);
+}
+
+bool session_push_signal(struct session *session, struct frame *frame)
+{
+	if (!session_is_open(session))
+		return false;
+	if (!session_has_room(session) ||
+	    session->queued_bytes + frame->size > session->options->outbound_bytes) {
+		session->hub->counts.missed++;
+		return false;
+	}
+	session_push(session, frame);
+	return true;
 }
 
 /* An idle session keeps no ring: ten thousand of them would. */

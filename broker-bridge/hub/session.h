@@ -99,6 +99,10 @@ void session_set_live(struct session *session);
 /* Queues the frame (the session takes its own reference); nothing once it is closing. */
 void session_push(struct session *session, struct frame *frame);
 
+/* The same for what is told once and kept nowhere: left out, and false, if the client does not read fast enough for
+ * what it has. Never closes a session. */
+bool session_push_signal(struct session *session, struct frame *frame);
+
 /* Moves up to `max_frames` waiting frames of together at most `max_bytes` to the door, which then owns
  * these references; a first frame larger than that is given alone. Returns their number. */
 size_t session_take(struct session *session, struct frame **ret_frames, size_t max_frames,

@@ -16,6 +16,12 @@ struct frame *frame_create(size_t size)
 	return frame;
 }
 
+void frame_set_leaver(struct frame *frame, const char *user)
+{
+	if (*user)
+		frame->leaver = memory_copy_text(user);
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
 	frame->references++;
@@ -24,6 +30,8 @@ struct frame *frame_ref(struct frame *frame)
 
 void frame_unref(struct frame *frame)
 {
-	if (frame && --frame->references == 0)
-		free(frame);
+	if (!frame || --frame->references)
+		return;
+	free(frame->leaver);
+	free(frame);
 }

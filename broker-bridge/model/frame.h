@@ -20,6 +20,10 @@
 #define FRAME_HEADROOM 16
 
 struct frame {
+	/* What the hub must know of an event without looking into it: who is no member any more with it (NULL
+	 * if nobody), and which message it empties (0 if none). */
+	char *leaver;
+	uint64_t redacts_seq;
 	uint32_t references;
 	uint32_t size;
 	uint8_t headroom[FRAME_HEADROOM];
@@ -28,6 +32,10 @@ struct frame {
 
 /* A frame of `size` bytes, to be written by the caller before anyone else sees it. */
 struct frame *frame_create(size_t size) __attribute__((returns_nonnull, warn_unused_result));
+
+/* Names the user who is no member any more with this event. Before anyone else sees the frame; "" is
+ * nobody. The text is copied. */
+void frame_set_leaver(struct frame *frame, const char *user);
 
 /* One more reference; returns its argument. */
 struct frame *frame_ref(struct frame *frame);

@@ -15,12 +15,20 @@
 #define LIMIT_TOKEN_BYTES 8192      /* a token: what proxies pass in a header */
 #define LIMIT_CREATED_MEMBERS                                                                      \
 	100 /* members named in a ConversationCreated: more would outgrow a frame */
+#define LIMIT_ADDED_MEMBERS 100   /* users named in one AddMembers: its event names them all */
+#define LIMIT_LIST_MEMBERS 500    /* a page of members */
+#define LIMIT_MENTIONS 50         /* users mentioned in one message */
+#define LIMIT_SYMBOL_BYTES 32     /* a reaction: the longest emoji sequences fit */
+#define LIMIT_REACTION_SYMBOLS 50 /* different ones of one message */
+#define LIMIT_MUTE_MS INT64_C(253402300799999) /* the end of 9999, which is for ever */
 
 /* Settings. */
 #define LIMIT_FRAME_BYTES 65536         /* a ClientFrame: a client can't make us buffer more */
 #define LIMIT_BODY_BYTES 16384          /* a message's body: four fit a frame */
 #define LIMIT_GROUP_MEMBERS 1000        /* a group; 100,000 can be set */
 #define LIMIT_GROUP_MEMBERS_MOST 100000 /* beyond, one member row a member is the wrong design */
+#define LIMIT_EDIT_WINDOW_S 86400       /* from sending a message to its last edit; 0 is for ever */
+#define LIMIT_RECEIPT_MEMBERS 100       /* of a conversation in which others' receipts are told */
 #define LIMIT_HISTORY_EVENTS 100        /* a page of history */
 #define LIMIT_HISTORY_BYTES 65536       /* the same, in bytes: pages of large bodies are shorter */
 #define LIMIT_LIST_CONVERSATIONS 200    /* a page of conversations */
@@ -29,6 +37,8 @@
 #define LIMIT_USER_CONVERSATIONS 10000 /* conversations of one user that are followed live */
 #define LIMIT_SESSIONS_OF_USER 20      /* a stolen token must not fill a worker */
 #define LIMIT_SESSIONS_OF_WORKER 50000 /* 22 KB each over TLS: 1.1 GB */
+#define LIMIT_HANDSHAKES 2048 /* under way on a worker: a core ends as many in a second over TLS */
+#define LIMIT_CONNECTIONS_OF_ADDRESS 0 /* any: an unknown proxy is one address */
 #define LIMIT_OUTBOUND_BYTES 1048576 /* waiting for one session: a slow reader hurts only itself */
 #define LIMIT_OUTBOUND_LOW_BYTES 262144 /* catching up goes on below this */
 #define LIMIT_PENDING_COMMANDS 64       /* unanswered, of one session; then reading stops */
@@ -46,7 +56,9 @@
                                                out, and the sweep of the others finds what they missed */
 
 /* Times, in milliseconds. */
-#define LIMIT_HELLO_MS 10000 /* from the connection to Hello */
+#define LIMIT_HANDSHAKE_MS 10000    /* from accept to a WebSocket, however slowly bytes come */
+#define LIMIT_HELLO_MS 10000        /* from the WebSocket to Hello */
+#define LIMIT_HTTP_REQUEST_MS 60000 /* a request and its answer, however slowly bytes come or go */
 #define LIMIT_HEARTBEAT_MS                                                                         \
 	25000 /* between pings: below the 30 s to 60 s that middleboxes forget after */
 #define LIMIT_PONG_MS 10000          /* from a ping to any sign of life */

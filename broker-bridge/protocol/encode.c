@@ -2,17 +2,11 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-
-#include <martlet/bus/v1/bus.pb-c.h>
-#include <martlet/v1/frame.pb-c.h>
+#include "protocol/private.h"
 
 #include <stdlib.h>
 
-/* protobuf-c describes strings and bytes without const, and does not write to what it packs. */
-#define BORROW_TEXT(text) ((char *)(uintptr_t)(text))
-#define BORROW_BYTES(bytes) ((uint8_t *)(uintptr_t)(bytes))
-
-static struct frame *pack(Martlet__V1__Item *item)
+struct frame *pack(Martlet__V1__Item *item)
 {
 	Martlet__V1__ServerFrame message = MARTLET__V1__SERVER_FRAME__INIT;
 	struct frame *frame;
@@ -30,10 +24,41 @@ struct wire_event {
 	union {
 		Martlet__V1__Message message;
 		Martlet__V1__ConversationCreated created;
+		Martlet__V1__MessageEdited edited;
+		Martlet__V1__MessageRedacted redacted;
+		Martlet__V1__ReactionChanged reaction;
+		Martlet__V1__MembersAdded added;
+		Martlet__V1__MemberRemoved removed;
+		Martlet__V1__RoleChanged role;
+		Martlet__V1__GroupUpdated updated;
 	} kind;
 	struct uuid_text conversation;
 	struct uuid_text client_message_id;
+	Martlet__V1__Reaction *reactions; /* freed by done_event, with the pointers to them */
+	Martlet__V1__Reaction **reaction_pointers;
 };
+
+#define BORROW_TEXTS(texts) ((char **)(uintptr_t)(texts))
+
+static void fill_reactions(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__Message *message = &wire->kind.message;
+	size_t count = event->reactions_count;
+
+	if (!count)
+		return;
+	wire->reactions = memory_new_array(count, sizeof(*wire->reactions));
+	wire->reaction_pointers = memory_new_array(count, sizeof(*wire->reaction_pointers));
+	for (size_t i = 0; i < count; i++) {
+		martlet__v1__reaction__init(&wire->reactions[i]);
+		wire->reactions[i].symbol = BORROW_TEXT(event->reactions[i].symbol);
+		wire->reactions[i].count = event->reactions[i].count;
+		wire->reactions[i].mine = event->reactions[i].is_mine;
+		wire->reaction_pointers[i] = &wire->reactions[i];
+	}
+	message->n_reactions = count;
+	message->reactions = wire->reaction_pointers;
+}
 
 static void fill_message(struct wire_event *wire, const struct event *event)
 {
@@ -46,7 +71,12 @@ static void fill_message(struct wire_event *wire, const struct event *event)
 	message->body.data = BORROW_BYTES(event->body);
 	message->body.len = event->body_size;
 	message->reply_to_seq = event->reply_to_seq;
-	wire->event.kind_case = MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE;
+	message->n_mentions = event->mentions_count;
+	message->mentions = BORROW_TEXTS(event->mentions);
+	message->edited_seq = event->edited_seq;
+	message->redacted_seq = event->redacted_seq;
+	message->reactions_seq = event->reactions_seq;
+	fill_reactions(wire, event);
 	wire->event.message = message;
 }
 
@@ -56,25 +86,132 @@ static void fill_created(struct wire_event *wire, const struct event *event)
 
 	martlet__v1__conversation_created__init(created);
 	created->title = BORROW_TEXT(event->title);
-	created->n_members = event->members_count;
-	created->members = (char **)(uintptr_t)event->members;
+	created->n_members = event->users_count;
+	created->members = BORROW_TEXTS(event->users);
 	created->member_count = event->member_count;
-	wire->event.kind_case = MARTLET__V1__CONVERSATION_EVENT__KIND_CREATED;
+	created->announcement = event->is_announcement;
+	created->full_history = event->has_full_history;
 	wire->event.created = created;
 }
+
+static void fill_edited(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__MessageEdited *edited = &wire->kind.edited;
+
+	martlet__v1__message_edited__init(edited);
+	edited->target_seq = event->target_seq;
+	edited->content_type = BORROW_TEXT(event->content_type);
+	edited->body.data = BORROW_BYTES(event->body);
+	edited->body.len = event->body_size;
+	edited->n_mentions = event->mentions_count;
+	edited->mentions = BORROW_TEXTS(event->mentions);
+	wire->event.message_edited = edited;
+}
+
+static void fill_redacted(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__MessageRedacted *redacted = &wire->kind.redacted;
+
+	martlet__v1__message_redacted__init(redacted);
+	redacted->target_seq = event->target_seq;
+	wire->event.message_redacted = redacted;
+}
+
+static void fill_reaction(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__ReactionChanged *reaction = &wire->kind.reaction;
+
+	martlet__v1__reaction_changed__init(reaction);
+	reaction->target_seq = event->target_seq;
+	reaction->symbol = BORROW_TEXT(event->symbol);
+	reaction->added = event->kind == EVENT_REACTION_ADDED;
+	wire->event.reaction_changed = reaction;
+}
+
+static void fill_added(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__MembersAdded *added = &wire->kind.added;
+
+	martlet__v1__members_added__init(added);
+	added->n_users = event->users_count;
+	added->users = BORROW_TEXTS(event->users);
+	wire->event.members_added = added;
+}
+
+static void fill_removed(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__MemberRemoved *removed = &wire->kind.removed;
+
+	martlet__v1__member_removed__init(removed);
+	must(event->users_count == 1);
+	removed->user = BORROW_TEXT(event->users[0]);
+	wire->event.member_removed = removed;
+}
+
+static void fill_role(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__RoleChanged *role = &wire->kind.role;
+
+	martlet__v1__role_changed__init(role);
+	must(event->users_count == 1);
+	role->user = BORROW_TEXT(event->users[0]);
+	role->role = (Martlet__V1__Role)event->role;
+	wire->event.role_changed = role;
+}
+
+static void fill_updated(struct wire_event *wire, const struct event *event)
+{
+	Martlet__V1__GroupUpdated *updated = &wire->kind.updated;
+
+	martlet__v1__group_updated__init(updated);
+	updated->title = BORROW_TEXT(event->title);
+	updated->announcement = event->is_announcement;
+	updated->full_history = event->has_full_history;
+	wire->event.group_updated = updated;
+}
+
+static const struct {
+	Martlet__V1__ConversationEvent__KindCase kind;
+	void (*fill)(struct wire_event *wire, const struct event *event);
+} event_kinds[] = {
+	[EVENT_MESSAGE] = {MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE, fill_message},
+	[EVENT_CREATED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_CREATED, fill_created},
+	[EVENT_EDITED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE_EDITED, fill_edited},
+	[EVENT_REDACTED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE_REDACTED, fill_redacted},
+	[EVENT_REACTION_ADDED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_REACTION_CHANGED,
+                                  fill_reaction},
+	[EVENT_REACTION_REMOVED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_REACTION_CHANGED,
+                                    fill_reaction},
+	[EVENT_MEMBERS_ADDED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_MEMBERS_ADDED, fill_added},
+	[EVENT_MEMBER_REMOVED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_MEMBER_REMOVED,
+                                  fill_removed},
+	[EVENT_ROLE_CHANGED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_ROLE_CHANGED, fill_role},
+	[EVENT_GROUP_UPDATED] = {MARTLET__V1__CONVERSATION_EVENT__KIND_GROUP_UPDATED, fill_updated},
+};
+
+#define EVENT_KINDS (sizeof(event_kinds) / sizeof(event_kinds[0]))
 
 static void fill_event(struct wire_event *wire, const struct event *event)
 {
 	martlet__v1__conversation_event__init(&wire->event);
+	wire->reactions = NULL;
+	wire->reaction_pointers = NULL;
 	wire->conversation = uuid_to_text(&event->conversation);
 	wire->event.conversation_id = wire->conversation.text;
 	wire->event.seq = event->seq;
 	wire->event.sender = BORROW_TEXT(event->sender);
 	wire->event.time_ms = event->time_ms;
-	if (event->kind == EVENT_MESSAGE)
-		fill_message(wire, event);
-	else if (event->kind == EVENT_CREATED)
-		fill_created(wire, event);
+	/* A kind of a later release, written to a database that both share: it counts, and has no content. */
+	if (event->kind >= EVENT_KINDS || !event_kinds[event->kind].fill)
+		return;
+	wire->event.kind_case = event_kinds[event->kind].kind;
+	event_kinds[event->kind].fill(wire, event);
+}
+
+static void done_event(struct wire_event *wire)
+{
+	free(wire->reactions);
+	free(wire->reaction_pointers);
 }
 
 /* A conversation in the form of the wire, likewise. */
@@ -82,12 +219,30 @@ struct wire_conversation {
 	Martlet__V1__Conversation conversation;
 	struct uuid_text id;
 	struct wire_event last_event;
+	Martlet__V1__Receipt *receipts;
+	Martlet__V1__Receipt **receipt_pointers;
 };
+
+static void fill_receipts(struct wire_conversation *wire, const struct membership *membership)
+{
+	size_t count = membership->receipts_count;
+
+	wire->receipts = memory_new_array(count, sizeof(*wire->receipts));
+	wire->receipt_pointers = memory_new_array(count, sizeof(*wire->receipt_pointers));
+	for (size_t i = 0; i < count; i++) {
+		martlet__v1__receipt__init(&wire->receipts[i]);
+		wire->receipts[i].user = BORROW_TEXT(membership->receipts[i].user);
+		wire->receipts[i].delivered_seq = membership->receipts[i].delivered_seq;
+		wire->receipts[i].read_seq = membership->receipts[i].read_seq;
+		wire->receipt_pointers[i] = &wire->receipts[i];
+	}
+	wire->conversation.n_receipts = count;
+	wire->conversation.receipts = wire->receipt_pointers;
+}
 
 static void fill_conversation(struct wire_conversation *wire, const struct membership *membership)
 {
 	Martlet__V1__Conversation *conversation = &wire->conversation;
-	uint64_t unread = membership->last_seq - membership->read_seq;
 
 	martlet__v1__conversation__init(conversation);
 	wire->id = uuid_to_text(&membership->conversation);
@@ -101,23 +256,41 @@ static void fill_conversation(struct wire_conversation *wire, const struct membe
 	conversation->first_seq = membership->first_seq;
 	conversation->delivered_seq = membership->delivered_seq;
 	conversation->read_seq = membership->read_seq;
-	conversation->unread_count = unread > UINT32_MAX ? UINT32_MAX : (uint32_t)unread;
+	conversation->unread_count = membership->unread_count;
 	conversation->last_event_time_ms = membership->last_event_time_ms;
+	conversation->announcement = membership->is_announcement;
+	conversation->full_history = membership->has_full_history;
+	conversation->muted_until_ms = membership->muted_until_ms;
+	conversation->state_version = membership->state_version;
+	fill_receipts(wire, membership);
 	if (!membership->last_event)
 		return;
 	fill_event(&wire->last_event, membership->last_event);
 	conversation->last_event = &wire->last_event.event;
 }
 
+static void done_conversation(struct wire_conversation *wire)
+{
+	free(wire->receipts);
+	free(wire->receipt_pointers);
+}
+
 struct frame *encode_event(const struct event *event)
 {
 	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
 	struct wire_event wire;
+	struct frame *frame;
 
 	fill_event(&wire, event);
 	item.kind_case = MARTLET__V1__ITEM__KIND_EVENT;
 	item.event = &wire.event;
-	return pack(&item);
+	frame = pack(&item);
+	done_event(&wire);
+	if (event->kind == EVENT_MEMBER_REMOVED)
+		frame_set_leaver(frame, event->users[0]);
+	if (event->kind == EVENT_REDACTED)
+		frame->redacts_seq = event->target_seq;
+	return frame;
 }
 
 static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits *limits)
@@ -134,6 +307,12 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->content_type_bytes = LIMIT_CONTENT_TYPE_BYTES;
 	wire->outbound_bytes = limits->outbound_bytes;
 	wire->pending_commands = limits->pending_commands;
+	wire->added_members = LIMIT_ADDED_MEMBERS;
+	wire->list_members = LIMIT_LIST_MEMBERS;
+	wire->mentions = LIMIT_MENTIONS;
+	wire->edit_window_s = limits->edit_window_s;
+	wire->reaction_symbols = LIMIT_REACTION_SYMBOLS;
+	wire->receipt_members = limits->receipt_members;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)
@@ -163,12 +342,15 @@ struct frame *encode_conversation_state(const struct membership *membership)
 	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
 	Martlet__V1__ConversationState state = MARTLET__V1__CONVERSATION_STATE__INIT;
 	struct wire_conversation wire;
+	struct frame *frame;
 
 	fill_conversation(&wire, membership);
 	state.conversation = &wire.conversation;
 	item.kind_case = MARTLET__V1__ITEM__KIND_CONVERSATION_STATE;
 	item.conversation_state = &state;
-	return pack(&item);
+	frame = pack(&item);
+	done_conversation(&wire);
+	return frame;
 }
 
 struct frame *encode_conversation_joined(const struct membership *membership)
@@ -176,11 +358,57 @@ struct frame *encode_conversation_joined(const struct membership *membership)
 	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
 	Martlet__V1__ConversationJoined joined = MARTLET__V1__CONVERSATION_JOINED__INIT;
 	struct wire_conversation wire;
+	struct frame *frame;
 
 	fill_conversation(&wire, membership);
 	joined.conversation = &wire.conversation;
 	item.kind_case = MARTLET__V1__ITEM__KIND_CONVERSATION_JOINED;
 	item.conversation_joined = &joined;
+	frame = pack(&item);
+	done_conversation(&wire);
+	return frame;
+}
+
+struct frame *encode_conversation_left(const struct uuid *conversation, uint64_t last_seq)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__ConversationLeft left = MARTLET__V1__CONVERSATION_LEFT__INIT;
+	struct uuid_text id = uuid_to_text(conversation);
+
+	left.conversation_id = id.text;
+	left.last_seq = last_seq;
+	item.kind_case = MARTLET__V1__ITEM__KIND_CONVERSATION_LEFT;
+	item.conversation_left = &left;
+	return pack(&item);
+}
+
+struct frame *encode_receipt_changed(const struct uuid *conversation, const struct receipt *receipt,
+                                     uint32_t unread_count)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__ReceiptChanged changed = MARTLET__V1__RECEIPT_CHANGED__INIT;
+	struct uuid_text id = uuid_to_text(conversation);
+
+	changed.conversation_id = id.text;
+	changed.user = BORROW_TEXT(receipt->user);
+	changed.delivered_seq = receipt->delivered_seq;
+	changed.read_seq = receipt->read_seq;
+	changed.unread_count = unread_count;
+	item.kind_case = MARTLET__V1__ITEM__KIND_RECEIPT_CHANGED;
+	item.receipt_changed = &changed;
+	return pack(&item);
+}
+
+struct frame *encode_mute_changed(const struct uuid *conversation, int64_t until_ms)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__MuteChanged changed = MARTLET__V1__MUTE_CHANGED__INIT;
+	struct uuid_text id = uuid_to_text(conversation);
+
+	changed.conversation_id = id.text;
+	changed.until_ms = until_ms;
+	item.kind_case = MARTLET__V1__ITEM__KIND_MUTE_CHANGED;
+	item.mute_changed = &changed;
 	return pack(&item);
 }
 
@@ -229,7 +457,7 @@ struct frame *encode_draining(uint32_t reconnect_after_ms)
 	return pack(&item);
 }
 
-static struct frame *pack_reply(Martlet__V1__Reply *reply, uint32_t request_id)
+struct frame *pack_reply(Martlet__V1__Reply *reply, uint32_t request_id)
 {
 	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
 
@@ -261,6 +489,16 @@ struct frame *encode_pong(uint32_t request_id, int64_t time_ms)
 	pong.time_ms = time_ms;
 	reply.result_case = MARTLET__V1__REPLY__RESULT_PONG;
 	reply.pong = &pong;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_done(uint32_t request_id)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__Done done = MARTLET__V1__DONE__INIT;
+
+	reply.result_case = MARTLET__V1__REPLY__RESULT_DONE;
+	reply.done = &done;
 	return pack_reply(&reply, request_id);
 }
 
@@ -307,6 +545,8 @@ struct frame *encode_history(uint32_t request_id, const struct event *events, si
 	reply.result_case = MARTLET__V1__REPLY__RESULT_GET_HISTORY;
 	reply.get_history = &result;
 	frame = pack_reply(&reply, request_id);
+	for (size_t i = 0; i < count; i++)
+		done_event(&wires[i]);
 	free(pointers);
 	free(wires);
 	return frame;
@@ -331,9 +571,90 @@ struct frame *encode_list(uint32_t request_id, const struct membership *membersh
 	reply.result_case = MARTLET__V1__REPLY__RESULT_LIST_CONVERSATIONS;
 	reply.list_conversations = &result;
 	frame = pack_reply(&reply, request_id);
+	for (size_t i = 0; i < count; i++)
+		done_conversation(&wires[i]);
 	free(pointers);
 	free(wires);
 	return frame;
+}
+
+struct frame *encode_conversation(uint32_t request_id, const struct membership *membership)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__GetConversationResult result = MARTLET__V1__GET_CONVERSATION_RESULT__INIT;
+	struct wire_conversation wire;
+	struct frame *frame;
+
+	fill_conversation(&wire, membership);
+	result.conversation = &wire.conversation;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_GET_CONVERSATION;
+	reply.get_conversation = &result;
+	frame = pack_reply(&reply, request_id);
+	done_conversation(&wire);
+	return frame;
+}
+
+struct frame *encode_members(uint32_t request_id, const struct member *members, size_t count,
+                             const char *next_page)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__ListMembersResult result = MARTLET__V1__LIST_MEMBERS_RESULT__INIT;
+	Martlet__V1__Member *wires = memory_new_array(count, sizeof(*wires));
+	Martlet__V1__Member **pointers = memory_new_array(count, sizeof(*pointers));
+	struct frame *frame;
+
+	for (size_t i = 0; i < count; i++) {
+		martlet__v1__member__init(&wires[i]);
+		wires[i].user = BORROW_TEXT(members[i].user);
+		wires[i].role = (Martlet__V1__Role)members[i].role;
+		pointers[i] = &wires[i];
+	}
+	result.n_members = count;
+	result.members = pointers;
+	result.next_page = BORROW_TEXT(next_page);
+	reply.result_case = MARTLET__V1__REPLY__RESULT_LIST_MEMBERS;
+	reply.list_members = &result;
+	frame = pack_reply(&reply, request_id);
+	free(pointers);
+	free(wires);
+	return frame;
+}
+
+struct frame *encode_change(uint32_t request_id, uint64_t seq)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__ChangeResult result = MARTLET__V1__CHANGE_RESULT__INIT;
+
+	result.seq = seq;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_CHANGE;
+	reply.change = &result;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_mark(uint32_t request_id, uint64_t delivered_seq, uint64_t read_seq,
+                          uint32_t unread_count)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__MarkResult result = MARTLET__V1__MARK_RESULT__INIT;
+
+	result.delivered_seq = delivered_seq;
+	result.read_seq = read_seq;
+	result.unread_count = unread_count;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_MARK;
+	reply.mark = &result;
+	return pack_reply(&reply, request_id);
+}
+
+struct frame *encode_receipts(uint32_t request_id, uint32_t delivered_count, uint32_t read_count)
+{
+	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
+	Martlet__V1__GetReceiptsResult result = MARTLET__V1__GET_RECEIPTS_RESULT__INIT;
+
+	result.delivered_count = delivered_count;
+	result.read_count = read_count;
+	reply.result_case = MARTLET__V1__REPLY__RESULT_GET_RECEIPTS;
+	reply.get_receipts = &result;
+	return pack_reply(&reply, request_id);
 }
 
 struct frame *encode_direct_opened(uint32_t request_id, const struct membership *membership,
@@ -342,13 +663,16 @@ struct frame *encode_direct_opened(uint32_t request_id, const struct membership 
 	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
 	Martlet__V1__OpenDirectResult result = MARTLET__V1__OPEN_DIRECT_RESULT__INIT;
 	struct wire_conversation wire;
+	struct frame *frame;
 
 	fill_conversation(&wire, membership);
 	result.conversation = &wire.conversation;
 	result.created = is_created;
 	reply.result_case = MARTLET__V1__REPLY__RESULT_OPEN_DIRECT;
 	reply.open_direct = &result;
-	return pack_reply(&reply, request_id);
+	frame = pack_reply(&reply, request_id);
+	done_conversation(&wire);
+	return frame;
 }
 
 struct frame *encode_group_created(uint32_t request_id, const struct membership *membership,
@@ -357,16 +681,19 @@ struct frame *encode_group_created(uint32_t request_id, const struct membership 
 	Martlet__V1__Reply reply = MARTLET__V1__REPLY__INIT;
 	Martlet__V1__CreateGroupResult result = MARTLET__V1__CREATE_GROUP_RESULT__INIT;
 	struct wire_conversation wire;
+	struct frame *frame;
 
 	fill_conversation(&wire, membership);
 	result.conversation = &wire.conversation;
 	result.created = is_created;
 	reply.result_case = MARTLET__V1__REPLY__RESULT_CREATE_GROUP;
 	reply.create_group = &result;
-	return pack_reply(&reply, request_id);
+	frame = pack_reply(&reply, request_id);
+	done_conversation(&wire);
+	return frame;
 }
 
-static bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
+bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
 {
 	Martlet__Bus__V1__Envelope envelope = MARTLET__BUS__V1__ENVELOPE__INIT;
 	uint8_t *bytes;
@@ -392,6 +719,8 @@ bool encode_event_entry(struct buffer *buffer, const struct uuid *conversation, 
 	event.seq = seq;
 	event.frame.data = BORROW_BYTES(frame->bytes);
 	event.frame.len = frame->size;
+	event.leaver = BORROW_TEXT(frame->leaver);
+	event.redacts_seq = frame->redacts_seq;
 	entry.kind_case = MARTLET__BUS__V1__ENTRY__KIND_EVENT;
 	entry.event = &event;
 	return pack_entry(buffer, &entry);

@@ -31,6 +31,8 @@ struct protocol_limits {
 	uint32_t resume_events;
 	uint32_t outbound_bytes;
 	uint32_t pending_commands;
+	uint32_t edit_window_s;
+	uint32_t receipt_members;
 };
 
 struct welcome {
@@ -51,6 +53,10 @@ struct frame *encode_event(const struct event *event);
 struct frame *encode_welcome(const struct welcome *welcome);
 struct frame *encode_conversation_state(const struct membership *membership);
 struct frame *encode_conversation_joined(const struct membership *membership);
+struct frame *encode_conversation_left(const struct uuid *conversation, uint64_t last_seq);
+struct frame *encode_receipt_changed(const struct uuid *conversation, const struct receipt *receipt,
+                                     uint32_t unread_count);
+struct frame *encode_mute_changed(const struct uuid *conversation, int64_t until_ms);
 struct frame *encode_resync(const struct uuid *conversation, uint64_t last_seq);
 struct frame *encode_ready(void);
 struct frame *encode_token_expiring(int64_t token_expires_ms);
@@ -58,6 +64,7 @@ struct frame *encode_draining(uint32_t reconnect_after_ms);
 
 /* Replies. */
 struct frame *encode_error(uint32_t request_id, const struct outcome *outcome);
+struct frame *encode_done(uint32_t request_id);
 struct frame *encode_pong(uint32_t request_id, int64_t time_ms);
 struct frame *encode_token_refreshed(uint32_t request_id, int64_t token_expires_ms);
 struct frame *encode_sent(uint32_t request_id, uint64_t seq, int64_t time_ms, bool is_duplicate);
@@ -69,6 +76,14 @@ struct frame *encode_direct_opened(uint32_t request_id, const struct membership 
                                    bool is_created);
 struct frame *encode_group_created(uint32_t request_id, const struct membership *membership,
                                    bool is_created);
+
+struct frame *encode_conversation(uint32_t request_id, const struct membership *membership);
+struct frame *encode_members(uint32_t request_id, const struct member *members, size_t count,
+                             const char *next_page);
+struct frame *encode_change(uint32_t request_id, uint64_t seq);
+struct frame *encode_mark(uint32_t request_id, uint64_t delivered_seq, uint64_t read_seq,
+                          uint32_t unread_count);
+struct frame *encode_receipts(uint32_t request_id, uint32_t delivered_count, uint32_t read_count);
 
 /* For other nodes: appended to `buffer` (emptied first) as an Envelope of one entry. False if it does
  * not fit the buffer's maximum. */

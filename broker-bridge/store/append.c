@@ -133,6 +133,8 @@ static struct outcome outcome_of_status(int16_t status)
 			"is no event of this conversation; give the seq of an earlier one");
 	case 4:
 		return outcome_refuse(OUTCOME_PERMISSION_DENIED, "you cannot write to this user");
+	case 5:
+		return outcome_refuse(OUTCOME_PERMISSION_DENIED, "only admins send here");
 	default:
 		return outcome_refuse(OUTCOME_INTERNAL, "the server could not do this");
 	}
@@ -236,31 +238,44 @@ static void add_uuids(struct parameters *parameters, const struct appends *appen
 	parameters_end_array(parameters);
 }
 
-static void add_senders(struct parameters *parameters, const struct appends *appends)
+static void add_texts(struct parameters *parameters, const struct appends *appends,
+                      const char *(*text_of)(const struct append_item *item))
 {
 	parameters_begin_array(parameters, ELEMENT_TEXT, appends->batch_count);
 	for (uint32_t i = 0; i < appends->batch_count; i++) {
-		const char *sender = appends->batch[i]->item.sender.text;
+		const char *text = text_of(&appends->batch[i]->item);
 
-		parameters_add_element(parameters, sender, strlen(sender));
+		parameters_add_element(parameters, text, strlen(text));
 	}
 	parameters_end_array(parameters);
 }
 
-static void add_contents(struct parameters *parameters, const struct appends *appends)
+static const char *sender_of(const struct append_item *item)
 {
-	parameters_begin_array(parameters, ELEMENT_TEXT, appends->batch_count);
-	for (uint32_t i = 0; i < appends->batch_count; i++) {
-		const char *type = appends->batch[i]->item.content_type;
+	return item->sender.text;
+}
 
-		parameters_add_element(parameters, type, strlen(type));
-	}
-	parameters_end_array(parameters);
+static const char *content_type_of(const struct append_item *item)
+{
+	return item->content_type;
+}
+
+static const char *mentions_of(const struct append_item *item)
+{
+	return item->mentions;
+}
+
+static void add_bodies(struct parameters *parameters, const struct appends *appends)
+{
 	parameters_begin_array(parameters, ELEMENT_BYTEA, appends->batch_count);
 	for (uint32_t i = 0; i < appends->batch_count; i++)
 		parameters_add_element(parameters, appends->batch[i]->item.body,
 		                       appends->batch[i]->item.body_size);
 	parameters_end_array(parameters);
+}
+
+static void add_replies(struct parameters *parameters, const struct appends *appends)
+{
 	parameters_begin_array(parameters, ELEMENT_BIGINT, appends->batch_count);
 	for (uint32_t i = 0; i < appends->batch_count; i++)
 		parameters_add_bigint_element(parameters,
@@ -274,9 +289,12 @@ static void send_batch(struct appends *appends)
 
 	parameters_init(&parameters);
 	add_uuids(&parameters, appends, offsetof(struct append_item, conversation));
-	add_senders(&parameters, appends);
+	add_texts(&parameters, appends, sender_of);
 	add_uuids(&parameters, appends, offsetof(struct append_item, client_message_id));
-	add_contents(&parameters, appends);
+	add_texts(&parameters, appends, content_type_of);
+	add_bodies(&parameters, appends);
+	add_replies(&parameters, appends);
+	add_texts(&parameters, appends, mentions_of);
 	connection_ask(appends->store->writer, STATEMENT_APPEND, &parameters, on_batch_done,
 	               appends);
 }

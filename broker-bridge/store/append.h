@@ -8,6 +8,7 @@
  *
  * Owns:     nothing of the item; its bytes must stay until the answer.
  * Fails:    by the outcome in the answer: NOT_FOUND (no such conversation, or not a member),
+ *           PERMISSION_DENIED (blocked, or only admins send here),
  *           INVALID_ARGUMENT (reply_to_seq beyond the log), RESOURCE_EXHAUSTED (too many wait),
  *           UNAVAILABLE (the database is away or too slow; the message may be in the log all the same).
  */
@@ -31,6 +32,7 @@ struct append_item {
 	const uint8_t *body;
 	size_t body_size;
 	uint64_t reply_to_seq; /* 0 if none */
+	const char *mentions;  /* users with commas between; "" if none */
 };
 
 struct append_answer {

@@ -68,6 +68,26 @@ void parameters_add_integer(struct parameters *parameters, int32_t number)
 	end(parameters);
 }
 
+void parameters_add_boolean(struct parameters *parameters, bool is_true)
+{
+	const uint8_t wire = is_true;
+
+	parameters_add_bytes(parameters, &wire, sizeof(wire));
+}
+
+void parameters_add_bytes(struct parameters *parameters, const uint8_t *bytes, size_t size)
+{
+	begin(parameters);
+	append(parameters, bytes, size);
+	end(parameters);
+}
+
+void parameters_add_null(struct parameters *parameters)
+{
+	begin(parameters);
+	parameters->lengths[parameters->count++] = -1;
+}
+
 void parameters_add_uuid(struct parameters *parameters, const struct uuid *uuid)
 {
 	begin(parameters);
@@ -104,4 +124,20 @@ void parameters_add_bigint_element(struct parameters *parameters, int64_t number
 void parameters_end_array(struct parameters *parameters)
 {
 	end(parameters);
+}
+
+void parameters_add_uuids(struct parameters *parameters, const struct uuid *ids, size_t count)
+{
+	parameters_begin_array(parameters, ELEMENT_UUID, count);
+	for (size_t i = 0; i < count; i++)
+		parameters_add_element(parameters, ids[i].bytes, sizeof(ids[i].bytes));
+	parameters_end_array(parameters);
+}
+
+void parameters_add_users(struct parameters *parameters, const struct user_id *users, size_t count)
+{
+	parameters_begin_array(parameters, ELEMENT_TEXT, count);
+	for (size_t i = 0; i < count; i++)
+		parameters_add_element(parameters, users[i].text, strlen(users[i].text));
+	parameters_end_array(parameters);
 }

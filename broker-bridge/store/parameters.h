@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "model/id.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ void parameters_done(struct parameters *parameters);
 void parameters_add_text(struct parameters *parameters, const char *text);
 void parameters_add_bigint(struct parameters *parameters, int64_t number);
 void parameters_add_integer(struct parameters *parameters, int32_t number);
+void parameters_add_boolean(struct parameters *parameters, bool is_true);
+void parameters_add_bytes(struct parameters *parameters, const uint8_t *bytes, size_t size);
+void parameters_add_null(struct parameters *parameters);
 void parameters_add_uuid(struct parameters *parameters, const struct uuid *uuid);
 
 /* An array: begun, then given its elements, then ended. */
@@ -45,5 +49,9 @@ void parameters_begin_array(struct parameters *parameters, enum parameter_elemen
 void parameters_add_element(struct parameters *parameters, const void *bytes, size_t size);
 void parameters_add_bigint_element(struct parameters *parameters, int64_t number);
 void parameters_end_array(struct parameters *parameters);
+
+/* Whole arrays. */
+void parameters_add_uuids(struct parameters *parameters, const struct uuid *ids, size_t count);
+void parameters_add_users(struct parameters *parameters, const struct user_id *users, size_t count);
 
 #endif

@@ -6,11 +6,14 @@
 #include "store/store.h"
 
 struct appends;
+struct marks;
 
 struct store {
 	struct connection *writer;
 	struct connection *reader;
 	struct appends *appends;
+	struct marks *marks;
+	uint32_t receipt_members;
 
 	uint32_t open_connections;
 	void (*on_closed)(void *context);
@@ -22,6 +25,15 @@ enum writer_statement {
 	STATEMENT_APPEND,
 	STATEMENT_OPEN_DIRECT,
 	STATEMENT_CREATE_GROUP,
+	STATEMENT_EDIT_MESSAGE,
+	STATEMENT_REDACT_MESSAGE,
+	STATEMENT_CHANGE_REACTION,
+	STATEMENT_UPDATE_GROUP,
+	STATEMENT_ADD_MEMBERS,
+	STATEMENT_REMOVE_MEMBER,
+	STATEMENT_SET_ROLE,
+	STATEMENT_MARK_RECEIPTS,
+	STATEMENT_SET_MUTE,
 	WRITER_STATEMENTS
 };
 
@@ -32,6 +44,9 @@ enum reader_statement {
 	STATEMENT_HISTORY_BEFORE,
 	STATEMENT_HISTORY_AFTER,
 	STATEMENT_LOG,
+	STATEMENT_LEFT,
+	STATEMENT_MEMBERS,
+	STATEMENT_RECEIPTS,
 	STATEMENT_HEADS,
 	STATEMENT_MEMBERSHIP_VERSIONS,
 	READER_STATEMENTS,
@@ -47,5 +62,11 @@ void appends_flush(struct appends *appends);
  * way is answered when the connection closes. */
 void appends_stop(struct appends *appends);
 void appends_destroy(struct appends *appends);
+
+/* receipts.c, likewise. */
+struct marks *marks_create(struct store *store, const struct store_options *options);
+void marks_flush(struct marks *marks);
+void marks_stop(struct marks *marks);
+void marks_destroy(struct marks *marks);
 
 #endif

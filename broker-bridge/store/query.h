@@ -24,6 +24,7 @@ struct follow {
 	struct uuid conversation;
 	uint64_t last_seq;
 	uint64_t first_seq; /* the first that the user may see */
+	uint32_t state_version;
 };
 
 struct follows_answer {
@@ -74,8 +75,9 @@ enum history_direction { HISTORY_BEFORE, HISTORY_AFTER };
 
 /* A page of one conversation's log for a member, in rising order of number: the `limit` events nearest to
  * `seq` below it or above it, at least one and at most about `max_bytes` of bodies (what is cut off is what
- * lies farthest from `seq`). HISTORY_BEFORE with seq 0 is the newest page. NOT_FOUND if `user` is
- * no member. */
+ * lies farthest from `seq`). Messages come as they stand, with their newest content and their reactions.
+ * HISTORY_BEFORE with seq 0 is the newest page. Who was a member reads up to its going; NOT_FOUND if `user`
+ * never was one. */
 void query_history(struct store *store, const struct user_id *user, const struct uuid *conversation,
                    enum history_direction direction, uint64_t seq, uint32_t limit,
                    uint32_t max_bytes,
@@ -127,6 +129,43 @@ void query_membership_versions(struct store *store, const struct user_id *users,
                                             const struct membership_versions_answer *answer),
                                void *context);
 
+/* Of these conversations, those that `user` is or was a member of: with the last number that it may see, or with
+ * 0 if it is a member now. At most 1,000 ids. */
+void query_left(struct store *store, const struct user_id *user, const struct uuid *conversations,
+                size_t count, void (*done)(void *context, const struct heads_answer *answer),
+                void *context);
+
+struct members_answer {
+	struct outcome outcome;
+	const struct member *members;
+	size_t count;
+	bool has_more;
+};
+
+/* A page of a conversation's members in order of id, those after the user `after` ("" for the first page).
+ * NOT_FOUND if `user` is no member. */
+void query_members(struct store *store, const struct user_id *user, const struct uuid *conversation,
+                   const char *after, uint32_t limit,
+                   void (*done)(void *context, const struct members_answer *answer), void *context);
+
+struct receipts_answer {
+	struct outcome outcome;
+	uint32_t delivered_count;
+	uint32_t read_count;
+};
+
+/* How many members have an event, its sender aside. NOT_FOUND if `user` is no member or may not see it. */
+void query_receipts(struct store *store, const struct user_id *user,
+                    const struct uuid *conversation, uint64_t seq,
+                    void (*done)(void *context, const struct receipts_answer *answer),
+                    void *context);
+
+/* Mutes a conversation for `user` until a time in milliseconds since 1970; 0 ends it. NOT_FOUND if it is no
+ * member. On the writing connection. */
+void query_set_mute(struct store *store, const struct user_id *user,
+                    const struct uuid *conversation, int64_t until_ms,
+                    void (*done)(void *context, const struct outcome *outcome), void *context);
+
 /* How a conversation began, or that it had begun. */
 struct began_answer {
 	struct outcome outcome;
@@ -145,12 +184,20 @@ void query_open_direct(struct store *store, const struct user_id *user, const st
                        void (*done)(void *context, const struct began_answer *answer),
                        void *context);
 
-/* Begins a group with `owner` and `members` (repetitions and the owner among them are allowed). The same
- * id with the same owner again is answered with is_created false; with another's, ALREADY_EXISTS. On the
- * writing connection. */
+/* How a group begins. Repetitions and the owner among the members are allowed. */
+struct group_beginning {
+	const char *title;
+	const struct user_id *members;
+	size_t members_count;
+	bool is_announcement;
+	bool has_full_history;
+};
+
+/* Begins a group. The same id with the same owner again is answered with is_created false; with another's,
+ * ALREADY_EXISTS; PERMISSION_DENIED if the owner and a member have blocked one another. On the writing
+ * connection. */
 void query_create_group(struct store *store, const struct uuid *conversation,
-                        const struct user_id *owner, const char *title,
-                        const struct user_id *members, size_t members_count,
+                        const struct user_id *owner, const struct group_beginning *group,
                         void (*done)(void *context, const struct began_answer *answer),
                         void *context);
 

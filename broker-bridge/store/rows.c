@@ -1,6 +1,6 @@
 #include "store/rows.h"
 
-#include "base/memory.h"
+#include "base/must.h"
 
 #include <endian.h>
 #include <string.h>
@@ -76,29 +76,63 @@ static uint32_t read_int32(const char *at)
 	return be32toh(wire);
 }
 
-/* The form is written in store/parameters.c. The strings are laid behind the pointers to them. */
-const char **row_texts(const PGresult *result, int row, int column, size_t *ret_count)
+#define ARRAY_HEAD_BYTES (5 * sizeof(uint32_t))
+
+/* Where an array's elements begin, and how many there are; the form is written in store/parameters.c. */
+static const char *open_array(const PGresult *result, int row, int column, size_t *ret_count)
 {
-	const size_t head = 5 * sizeof(uint32_t);
 	const char *at = PQgetvalue(result, row, column);
 	size_t size = (size_t)PQgetlength(result, row, column);
+
+	*ret_count = size < ARRAY_HEAD_BYTES || read_int32(at) != 1 ? 0 : read_int32(at + 12);
+	return at + ARRAY_HEAD_BYTES;
+}
+
+static void *get(struct arena *arena, size_t size)
+{
+	void *memory = arena_get(arena, size);
+
+	must(memory != NULL);
+	return memory;
+}
+
+/* The strings are laid behind the pointers to them. */
+const char **row_texts(const PGresult *result, int row, int column, struct arena *arena,
+                       size_t *ret_count)
+{
+	const char *at = open_array(result, row, column, ret_count);
 	const char **texts;
 	char *copy;
 
-	*ret_count = 0;
-	if (size < head || read_int32(at) != 1)
+	if (!*ret_count)
 		return NULL;
-	*ret_count = read_int32(at + 12);
-	texts = memory_new(*ret_count * (sizeof(char *) + 1) + size);
+	texts = get(arena,
+	            *ret_count * (sizeof(char *) + 1) + (size_t)PQgetlength(result, row, column));
 	copy = (char *)(texts + *ret_count);
-	at += head;
 	for (size_t i = 0; i < *ret_count; i++) {
 		uint32_t length = read_int32(at);
 
 		texts[i] = copy;
 		memcpy(copy, at + sizeof(uint32_t), length);
+		copy[length] = '\0';
 		copy += length + 1;
 		at += sizeof(uint32_t) + length;
 	}
 	return texts;
+}
+
+int64_t *row_bigints(const PGresult *result, int row, int column, struct arena *arena,
+                     size_t *ret_count)
+{
+	const char *at = open_array(result, row, column, ret_count);
+	int64_t *numbers = *ret_count ? get(arena, *ret_count * sizeof(*numbers)) : NULL;
+
+	for (size_t i = 0; i < *ret_count; i++) {
+		uint64_t wire;
+
+		memcpy(&wire, at + sizeof(uint32_t), sizeof(wire));
+		numbers[i] = (int64_t)be64toh(wire);
+		at += sizeof(uint32_t) + sizeof(wire);
+	}
+	return numbers;
 }

@@ -4,6 +4,7 @@
 #ifndef MARTLET_STORE_ROWS_H
 #define MARTLET_STORE_ROWS_H
 
+#include "base/arena.h"
 #include "model/id.h"
 
 #include <libpq-fe.h>
@@ -23,7 +24,10 @@ const uint8_t *row_bytes(const PGresult *result, int row, int column, size_t *re
 /* A timestamptz as milliseconds since 1970. */
 int64_t row_time_ms(const PGresult *result, int row, int column);
 
-/* The elements of a text[] as strings, in one allocation that the caller frees; NULL if there are none. */
-const char **row_texts(const PGresult *result, int row, int column, size_t *ret_count);
+/* The elements of a text[] or a bigint[], in the arena; NULL if there are none. */
+const char **row_texts(const PGresult *result, int row, int column, struct arena *arena,
+                       size_t *ret_count);
+int64_t *row_bigints(const PGresult *result, int row, int column, struct arena *arena,
+                     size_t *ret_count);
 
 #endif

@@ -28,7 +28,9 @@ struct store *store_create(const struct store_options *options)
 	store->reader =
 		open_connection(options, "martlet-read", reader_statements, READER_STATEMENTS);
 	store->open_connections = 2;
+	store->receipt_members = options->receipt_members;
 	store->appends = appends_create(store, options);
+	store->marks = marks_create(store, options);
 	return store;
 }
 
@@ -40,8 +42,10 @@ static void on_connection_closed(void *context)
 		return;
 	/* Whoever was answered meanwhile may have sent again. */
 	appends_stop(store->appends);
+	marks_stop(store->marks);
 	store->on_closed(store->closed_context);
 	appends_destroy(store->appends);
+	marks_destroy(store->marks);
 	free(store);
 }
 
@@ -50,6 +54,7 @@ void store_close(struct store *store, void (*on_closed)(void *context), void *co
 	store->on_closed = on_closed;
 	store->closed_context = context;
 	appends_stop(store->appends);
+	marks_stop(store->marks);
 	connection_close(store->writer, on_connection_closed, store);
 	connection_close(store->reader, on_connection_closed, store);
 }
@@ -62,4 +67,5 @@ bool store_is_ready(const struct store *store)
 void store_flush(struct store *store)
 {
 	appends_flush(store->appends);
+	marks_flush(store->marks);
 }

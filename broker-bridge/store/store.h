@@ -27,6 +27,7 @@ struct store_options {
 	uint32_t wait_ms;       /* an answer later than this is UNAVAILABLE */
 	uint32_t append_batch;  /* sends in one commit */
 	uint32_t append_pending;
+	uint32_t receipt_members; /* of a conversation in which others' receipts are told */
 	uint32_t query_pending;
 };
 

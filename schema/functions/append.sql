@@ -4,17 +4,21 @@
 -- users; no (conversation, sender, client_message_id) may appear twice in one call. READ COMMITTED.
 -- Returns: one row an input, in no order; `ord` is its place, from 1. Status: 0 appended, 1 was there
 -- already (seq and time are the first one's), 2 no such conversation for this sender, 3 reply_to_seq is no
--- event of the conversation, 4 the other side of a direct conversation blocked the sender.
+-- event of the conversation, 4 one of the two in a direct conversation has blocked the other, 5 only admins
+-- send here. Mentions come as one text an input, with commas: arrays of arrays would have to be of one length.
 -- Locks: the conversations' rows, in order of id. The lock is a statement of its own, because a statement
 -- that waits for a lock goes on with the snapshot from before its wait, and would miss what the other one
 -- wrote.
+drop function if exists martlet.append(uuid[], text[], uuid[], text[], bytea[], bigint[]);
+
 create or replace function martlet.append(
     p_conversations uuid[],
     p_senders text[],
     p_client_message_ids uuid[],
     p_content_types text[],
     p_bodies bytea[],
-    p_reply_to_seqs bigint[]
+    p_reply_to_seqs bigint[],
+    p_mentions text[]
 ) returns table (ord integer, status smallint, seq bigint, created_at timestamptz)
 language plpgsql volatile
 set search_path = martlet, pg_temp
@@ -37,6 +41,7 @@ begin
             i.content_type,
             i.body,
             i.reply_to_seq,
+            i.mentions,
             c.last_seq,
             e.seq as old_seq,
             e.created_at as old_created_at,
@@ -47,16 +52,19 @@ begin
                 when c.kind = 1 and exists (
                     select
                     from members o
-                    join blocks b on b.user_id = o.user_id and b.blocked_id = i.sender
+                    join blocks b
+                        on (b.user_id = o.user_id and b.blocked_id = i.sender)
+                        or (b.user_id = i.sender and b.blocked_id = o.user_id)
                     where o.conversation_id = i.conversation_id and o.user_id <> i.sender
                 ) then 4
+                when c.announcement and not role_may(m.role, 'announce') then 5
                 else 0
             end)::smallint as status
         from unnest(
             p_conversations, p_senders, p_client_message_ids, p_content_types, p_bodies,
-            p_reply_to_seqs
+            p_reply_to_seqs, p_mentions
         ) with ordinality as i (
-            conversation_id, sender, client_message_id, content_type, body, reply_to_seq, ord
+            conversation_id, sender, client_message_id, content_type, body, reply_to_seq, mentions, ord
         )
         left join conversations c on c.id = i.conversation_id
         left join members m
@@ -79,11 +87,12 @@ begin
 
     inserted as (
         insert into events (
-            conversation_id, seq, kind, sender, client_message_id, reply_to_seq, content_type, body
+            conversation_id, seq, kind, sender, client_message_id, reply_to_seq, content_type, body,
+            mentions
         )
         select
             n.conversation_id, n.new_seq, 1, n.sender, n.client_message_id, n.reply_to_seq,
-            n.content_type, n.body
+            n.content_type, n.body, string_to_array(n.mentions, ',')
         from numbered n
         where n.status = 0
     ),

@@ -1,12 +1,16 @@
 -- Begins a group with the given id, or finds that it had begun.
 --
 -- Called by: the bridge (store/query). Status: 0 begun, 1 it was there already and is the caller's,
--- 2 the id belongs to something else.
+-- 2 the id belongs to something else, 3 the owner and one of the members have blocked one another.
+drop function if exists martlet.create_group(uuid, text, text, text[]);
+
 create or replace function martlet.create_group(
     p_id uuid,
     p_owner text,
     p_title text,
-    p_members text[]
+    p_members text[],
+    p_announcement boolean,
+    p_full_history boolean
 ) returns table (status smallint, created_at timestamptz, users text[])
 language plpgsql volatile
 set search_path = martlet, pg_temp
@@ -32,7 +36,17 @@ begin
     select array_agg(distinct u.id collate "C" order by u.id collate "C") into v_members
     from unnest(p_members || p_owner) as u (id);
 
+    if exists (select from unnest(v_members) as u (id) where is_blocked(p_owner, u.id)) then
+        return query select 3::smallint, null::timestamptz, null::text[];
+        return;
+    end if;
+
     return query
-    select 0::smallint, begin_conversation(p_id, 2::smallint, p_owner, p_title, v_members), v_members;
+    select
+        0::smallint,
+        begin_conversation(
+            p_id, 2::smallint, p_owner, p_title, v_members, p_announcement, p_full_history
+        ),
+        v_members;
 end;
 $$;

@@ -31,7 +31,9 @@ begin
             select
                 p_proposed,
                 true,
-                begin_conversation(p_proposed, 1::smallint, p_user, '', array[v_low, v_high]),
+                begin_conversation(
+                    p_proposed, 1::smallint, p_user, '', array[v_low, v_high], false, false
+                ),
                 array[v_low, v_high]::text[];
             return;
         end if;

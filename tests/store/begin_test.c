@@ -85,13 +85,13 @@ static void on_told(void *context, const struct began_answer *answer)
 	told->seq = answer->created.seq;
 	told->kind = answer->created.kind;
 	told->member_count = answer->created.member_count;
-	told->named = answer->created.members_count;
+	told->named = answer->created.users_count;
 	told->members_count = answer->members_count;
 	snprintf(told->sender, sizeof(told->sender), "%s", answer->created.sender);
 	snprintf(told->title, sizeof(told->title), "%s", answer->created.title);
-	for (size_t i = 0; i < answer->created.members_count && size < sizeof(told->names) / 2; i++)
+	for (size_t i = 0; i < answer->created.users_count && size < sizeof(told->names) / 2; i++)
 		size += (size_t)snprintf(told->names + size, sizeof(told->names) - size, "%s ",
-		                         answer->created.members[i]);
+		                         answer->created.users[i]);
 }
 
 static struct told create_group(struct stage *stage, const struct uuid *id, const char *owner,
@@ -100,7 +100,10 @@ static struct told create_group(struct stage *stage, const struct uuid *id, cons
 	struct told told = {.answers = 0};
 	struct user_id owner_id = user(owner);
 
-	query_create_group(stage->store, id, &owner_id, "Walkers", members, count, on_told, &told);
+	query_create_group(stage->store, id, &owner_id,
+	                   &(struct group_beginning){
+				   .title = "Walkers", .members = members, .members_count = count},
+	                   on_told, &told);
 	assert_int_equal(told.answers, 0);
 	await(stage, told.answers);
 	return told;
@@ -188,7 +191,8 @@ static void create_group_at_once_in_two_stores_is_one_group(void **state)
 
 		memset(tolds, 0, sizeof(tolds));
 		for (int j = 0; j < 2; j++)
-			query_create_group(stage.stores[j], &id, &owner, "Twice", NULL, 0, on_told,
+			query_create_group(stage.stores[j], &id, &owner,
+			                   &(struct group_beginning){.title = "Twice"}, on_told,
 			                   &tolds[j]);
 		await(&stage, tolds[0].answers && tolds[1].answers);
 		assert_int_equal(tolds[0].outcome.code, OUTCOME_OK);

@@ -254,6 +254,7 @@ void compose(struct sending *sending, const struct uuid *conversation, const cha
 		.content_type = "text/plain",
 		.body = (const uint8_t *)body,
 		.body_size = strlen(body),
+		.mentions = "",
 	};
 }
 
@@ -294,8 +295,10 @@ struct uuid make_group(struct stage *stage, const char *owner, const char *const
 
 	for (; members[count]; count++)
 		ids[count] = user(members[count]);
-	query_create_group(stage->store, &conversation, &owner_id, "A group", ids, count, on_began,
-	                   &began);
+	query_create_group(stage->store, &conversation, &owner_id,
+	                   &(struct group_beginning){
+				   .title = "A group", .members = ids, .members_count = count},
+	                   on_began, &began);
 	await(stage, began.answers);
 	assert_true(began.answer.is_created);
 	return conversation;

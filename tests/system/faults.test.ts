@@ -127,7 +127,13 @@ describe("a send is acknowledged after its commit", () => {
     const one = await rawSession(freshUser("alice"));
     one.command(1, {
       $case: "createGroup",
-      value: { conversationId: crypto.randomUUID(), title: "x", members: [] },
+      value: {
+        conversationId: crypto.randomUUID(),
+        title: "x",
+        members: [],
+        announcement: false,
+        fullHistory: false,
+      },
     });
     const { result } = await one.reply(1);
     assert.equal(result?.$case, "createGroup");
@@ -151,6 +157,7 @@ describe("a send is acknowledged after its commit", () => {
           contentType: "",
           body: new Uint8Array([1]),
           replyToSeq: 0,
+          mentions: [],
         },
       });
       // An answer to a later question shows that the server had the send for a whole round trip.

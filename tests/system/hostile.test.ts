@@ -83,7 +83,7 @@ describe("a connection that does not keep the protocol", () => {
     const bad = [
       { device: "a b" },
       { protocolMin: 2, protocolMax: 9 },
-      { cursors: [{ conversationId: "no", seq: 1 }] },
+      { cursors: [{ conversationId: "no", seq: 1, stateVersion: 0 }] },
     ];
     for (const fields of bad) {
       const one = await raw();
@@ -131,12 +131,20 @@ describe("a command that is wrong is refused, and says what would be right", () 
       contentType: "",
       body: bytes(1),
       replyToSeq: 0,
+      mentions: [],
       ...fields,
     },
   });
   const group = (fields: object): Command => ({
     $case: "createGroup",
-    value: { conversationId: uuid(), title: "Title", members: [], ...fields },
+    value: {
+      conversationId: uuid(),
+      title: "Title",
+      members: [],
+      announcement: false,
+      fullHistory: false,
+      ...fields,
+    },
   });
   const cases: [string, Command, string, string][] = [
     ["no conversation id", send({ conversationId: "" }), "INVALID_ARGUMENT", "conversation_id"],

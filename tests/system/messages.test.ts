@@ -93,6 +93,24 @@ describe("a message", () => {
     );
   });
 
+  it("missed in a conversation for which Hello had no place comes all the same", async () => {
+    const alice = await person(freshUser("alice"));
+    const bob = freshUser("bob");
+    const { id } = await alice.client.openDirect(bob);
+    const other = (await alice.client.createGroup("Beyond", [bob])).id;
+    for (let i = 1; i <= 120; i++) await alice.client.send(id, `m${i}`);
+    const cursors = new Map<string, number>();
+    for (let i = 0; i < 500; i++) cursors.set(crypto.randomUUID(), 1);
+    cursors.set(id, 1).set(other, 1);
+    const back = await person(bob, { cursors });
+    await until("all missed are there", () => bodies(back.seen.get(id)).length === 120);
+    assert.deepEqual(
+      back.seen.get(id)?.map(({ seq }) => seq),
+      Array.from({ length: 120 }, (_, i) => i + 2),
+    );
+    assert.equal(back.seen.get(other), undefined);
+  });
+
   it("to a cursor far behind is not sent, and the client is told plainly", async () => {
     const alice = await person(freshUser("alice"));
     const bob = freshUser("bob");
@@ -102,7 +120,10 @@ describe("a message", () => {
     const late = await raw();
     late.command(0, {
       ...hello(token(bob)),
-      value: { ...(hello(token(bob)).value as object), cursors: [{ conversationId: id, seq: 1 }] },
+      value: {
+        ...(hello(token(bob)).value as object),
+        cursors: [{ conversationId: id, seq: 1, stateVersion: 0 }],
+      },
     } as never);
     await until("ready", () => late.items.some((item) => item.kind === "ready"));
     for (const item of late.items) if (item.kind === "resync") gaps.push(item.lastSeq);

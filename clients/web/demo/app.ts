@@ -1,5 +1,6 @@
 import { type Client, createClient } from "../src/index.ts";
 import { el } from "./el.ts";
+import { reconcile } from "./reconcile.ts";
 import { type Account, forgetAccount, savedAccount, signIn, signInScreen } from "./sign-in.ts";
 import { createStore, type Store } from "./store.ts";
 import { conversationList, messageList, nameOf } from "./views.ts";
@@ -49,6 +50,19 @@ function panelForm(
   return form;
 }
 
+/** Changes a list that is scrolled: at its end it follows, elsewhere what one reads stays where it is. */
+function keepPlace(log: HTMLElement, isOther: boolean, change: () => void): void {
+  const atEnd = isOther || log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const top = log.getBoundingClientRect().top;
+  const read = [...log.querySelectorAll("[data-seq]")].find(
+    (view) => view.getBoundingClientRect().bottom > top,
+  );
+  const before = read?.getBoundingClientRect().top ?? 0;
+  change();
+  if (atEnd) log.scrollTop = log.scrollHeight;
+  else if (read?.isConnected) log.scrollTop += read.getBoundingClientRect().top - before;
+}
+
 function chat(client: Client, account: Account): HTMLElement[] {
   const state = el("span", { attributes: { role: "status", "data-testid": "state" } }, words.idle);
   const list = el("ul");
@@ -70,19 +84,17 @@ function chat(client: Client, account: Account): HTMLElement[] {
 
   const render = () => {
     const thread = store.open === undefined ? undefined : store.threads.get(store.open);
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    const fromEnd = log.scrollHeight - log.scrollTop;
     const isOther = shown !== store.open;
-    list.replaceChildren(...conversationList(store));
+    reconcile(list, conversationList(store));
     header.hidden = composer.hidden = !thread;
     title.textContent = thread ? nameOf(thread) : "";
-    log.replaceChildren(
-      ...(thread
-        ? messageList(store, thread, account.user)
-        : [el("p", { className: "empty" }, "Choose a conversation, or begin one.")]),
-    );
-    // At the end it follows; elsewhere it keeps its place, whatever was put in above.
-    log.scrollTop = log.scrollHeight - (atEnd || isOther ? 0 : fromEnd);
+    keepPlace(log, isOther, () => {
+      const empty = () => el("p", { className: "empty" }, "Choose a conversation, or begin one.");
+      reconcile(
+        log,
+        thread ? messageList(store, thread, account.user) : [{ key: "", make: empty }],
+      );
+    });
     page.classList.toggle("reading", Boolean(thread));
     if (isOther && thread) input.focus();
     shown = store.open;
@@ -145,7 +157,17 @@ async function start(account: Account): Promise<void> {
   const client = createClient({
     url: websocket,
     device: device(),
-    getToken: async ({ fresh }) => (fresh ? (await signIn(account.user)).token : account.token),
+    async getToken({ fresh }) {
+      if (!fresh) return savedAccount()?.token ?? account.token;
+      if (!account.isPasted) return (await signIn(account.user)).token;
+      // While it is connected the old one is still good.
+      if (client.state !== "connected") {
+        forgetAccount();
+        client.close();
+        showSignIn("The token is not accepted any more. Paste another one.");
+      }
+      throw new Error("there is no other token");
+    },
   });
   document.body.replaceChildren(...chat(client, account));
   addEventListener("online", () => client.probe());

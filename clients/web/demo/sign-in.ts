@@ -4,6 +4,8 @@ import { el } from "./el.ts";
 export interface Account {
   readonly user: string;
   readonly token: string;
+  /** The token was pasted: no other can be had. */
+  readonly isPasted: boolean;
 }
 
 const key = "martlet.account";
@@ -11,6 +13,11 @@ const key = "martlet.account";
 export function savedAccount(): Account | undefined {
   const text = sessionStorage.getItem(key);
   return text ? (JSON.parse(text) as Account) : undefined;
+}
+
+function saveAccount(account: Account): Account {
+  sessionStorage.setItem(key, JSON.stringify(account));
+  return account;
 }
 
 export function forgetAccount(): void {
@@ -28,9 +35,7 @@ export async function signIn(user: string): Promise<Account> {
     throw new Error("This server has no development sign-in. Paste a token instead.");
   if (!answer.ok) throw new Error((await answer.text()).trim());
   const { token } = (await answer.json()) as { token: string };
-  const account = { user, token };
-  sessionStorage.setItem(key, JSON.stringify(account));
-  return account;
+  return saveAccount({ user, token, isPasted: false });
 }
 
 /** The first screen; calls `done` when somebody is signed in. */
@@ -52,7 +57,10 @@ export function signInScreen(reason: string, done: (account: Account) => void): 
     error.textContent = "";
     try {
       const name = user.value.trim();
-      done(token.value ? { user: name, token: token.value.trim() } : await signIn(name));
+      const pasted = token.value.trim();
+      done(
+        pasted ? saveAccount({ user: name, token: pasted, isPasted: true }) : await signIn(name),
+      );
     } catch (failure) {
       error.textContent = failure instanceof Error ? failure.message : String(failure);
     }

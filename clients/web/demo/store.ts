@@ -70,10 +70,14 @@ export function createStore(client: Client, user: string, changed: () => void): 
     const thread = threads.get(id);
     if (!thread) return;
     const first = thread.events[0]?.seq;
-    const page = await client.history(id, first === undefined ? {} : { before: first });
-    merge(thread, page.events);
-    thread.hasOlder = page.hasMore;
-    changed();
+    try {
+      const page = await client.history(id, first === undefined ? {} : { before: first });
+      merge(thread, page.events);
+      thread.hasOlder = page.hasMore;
+      changed();
+    } catch {
+      // There is no connection: the button for it stays.
+    }
   };
 
   client.on("conversation", add);
@@ -95,7 +99,11 @@ export function createStore(client: Client, user: string, changed: () => void): 
     if (conversationId === open) void loadOlder(conversationId);
   });
   const refresh = async () => {
-    for await (const conversation of client.conversations()) add(conversation);
+    try {
+      for await (const conversation of client.conversations()) add(conversation);
+    } catch {
+      // The next event asks again.
+    }
   };
   return {
     threads,

@@ -1,5 +1,6 @@
 import type { ConversationEvent } from "../src/index.ts";
 import { el } from "./el.ts";
+import type { View } from "./reconcile.ts";
 import type { Draft, Store, Thread } from "./store.ts";
 
 export function nameOf({ conversation }: Thread): string {
@@ -17,25 +18,31 @@ function textOf(event: ConversationEvent | undefined): string {
 const lastTime = (thread: Thread): number =>
   thread.events.at(-1)?.timeMs ?? thread.conversation.lastEventTimeMs;
 
-export function conversationList(store: Store): HTMLElement[] {
+export function conversationList(store: Store): View[] {
   const threads = [...store.threads.values()].sort((a, b) => lastTime(b) - lastTime(a));
-  if (!threads.length) return [el("li", { className: "note" }, "No conversations yet.")];
-  return threads.map((thread) => {
-    const { id } = thread.conversation;
-    const badge = el("span", { className: "badge", hidden: !thread.unread }, `${thread.unread}`);
-    badge.setAttribute("aria-label", `${thread.unread} unread`);
-    const last = textOf(thread.events.at(-1) ?? thread.conversation.lastEvent);
-    const button = el(
-      "button",
-      { attributes: { "data-testid": "conversation", "data-id": id } },
-      el("span", {}, nameOf(thread)),
-      badge,
-      el("small", {}, last),
-    );
-    button.setAttribute("aria-current", String(store.open === id));
-    button.onclick = () => store.show(id);
-    return el("li", {}, button);
-  });
+  if (!threads.length)
+    return [{ key: "", make: () => el("li", { className: "note" }, "No conversations yet.") }];
+  return threads.map((thread) => conversationView(store, thread));
+}
+
+function conversationView(store: Store, thread: Thread): View {
+  const { id } = thread.conversation;
+  return {
+    key: id,
+    make() {
+      const button = el("button", { attributes: { "data-testid": "conversation", "data-id": id } });
+      button.onclick = () => store.show(id);
+      return el("li", {}, button);
+    },
+    update(item) {
+      const badge = el("span", { className: "badge", hidden: !thread.unread }, `${thread.unread}`);
+      badge.setAttribute("aria-label", `${thread.unread} unread`);
+      const last = textOf(thread.events.at(-1) ?? thread.conversation.lastEvent);
+      const button = item.firstElementChild;
+      button?.replaceChildren(el("span", {}, nameOf(thread)), badge, el("small", {}, last));
+      button?.setAttribute("aria-current", String(store.open === id));
+    },
+  };
 }
 
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -65,13 +72,22 @@ function draftView(store: Store, id: string, draft: Draft): HTMLElement {
   return view;
 }
 
-export function messageList(store: Store, thread: Thread, user: string): HTMLElement[] {
+export function messageList(store: Store, thread: Thread, user: string): View[] {
   const { id } = thread.conversation;
-  const older = el("button", { attributes: { "data-testid": "older" } }, "Load older");
-  older.onclick = () => void store.loadOlder(id);
+  const older = () => {
+    const button = el("button", { attributes: { "data-testid": "older" } }, "Load older");
+    button.onclick = () => void store.loadOlder(id);
+    return button;
+  };
   return [
-    ...(thread.hasOlder ? [older] : []),
-    ...thread.events.map((event) => eventView(event, user)),
-    ...thread.drafts.map((draft) => draftView(store, id, draft)),
+    ...(thread.hasOlder ? [{ key: `${id} older`, make: older }] : []),
+    ...thread.events.map((event) => ({
+      key: `${id} ${event.seq}`,
+      make: () => eventView(event, user),
+    })),
+    ...thread.drafts.map((draft) => ({
+      key: `${id} ${draft.clientMessageId} ${draft.failure}`,
+      make: () => draftView(store, id, draft),
+    })),
   ];
 }

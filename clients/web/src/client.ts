@@ -1,24 +1,32 @@
-import { toConversation, toEvent } from "./codec.ts";
-import { type Clock, type ConnectionState, createConnection } from "./connection.ts";
+import { type Clock, createTimers, systemClock } from "./clock.ts";
+import { type ConnectionState, createConnection } from "./connection.ts";
 import { MartletError } from "./errors.ts";
 import { createEmitter, type Emitter } from "./events.ts";
-import { type ConversationLog, createLog } from "./log.ts";
 import type { Conversation, ConversationEvent, HistoryPage, Sent, Welcome } from "./model.ts";
 import { createOutbox, type Outgoing } from "./outbox.ts";
+import { createPersistence } from "./persist.ts";
+import { createSync } from "./sync.ts";
+import type { GetToken } from "./token.ts";
 import type { TransportFactory } from "./transports/transport.ts";
 import { webSocket } from "./transports/websocket.ts";
 
 export interface ClientOptions {
   /** "wss://chat.example/v1/ws" */
   readonly url: string;
-  /** Called for the first token and for fresh ones; one call is under way at a time. */
-  readonly getToken: (context: { fresh: boolean }) => Promise<string>;
+  /**
+   * Called for the first token and for fresh ones; one call is awaited at a time, for ten seconds, and then
+   * told by its signal that it is not.
+   */
+  readonly getToken: GetToken;
   /** Names this installation; the same at each start. */
   readonly device: string;
   readonly transport?: TransportFactory;
   /** Messages that may wait for the server. */
   readonly outboxMost?: number;
-  /** Conversations known from before, and how far: resumed instead of begun anew. */
+  /**
+   * Conversations known from before, and how far: resumed instead of begun anew. The most recently active
+   * first, should they be more than the server takes.
+   */
   readonly cursors?: ReadonlyMap<string, number>;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -30,7 +38,7 @@ export interface ClientEvents {
   conversation: Conversation;
   /** The next event of a conversation: in order, each once, none missing unless `gap` said so. */
   event: ConversationEvent;
-  /** The events up to `seq` were too many to be sent: page the history. */
+  /** The events up to `seq` were too many to be sent, or are not there for this user: page the history. */
   gap: { conversationId: string; seq: number };
   /** Everything missed has been delivered. */
   ready: undefined;
@@ -65,127 +73,99 @@ export interface Client extends Pick<Emitter<ClientEvents>, "on"> {
   ): Promise<HistoryPage>;
 }
 
-const systemClock: Clock = {
-  now: () => Date.now(),
-  setTimeout: (run, delayMs) => setTimeout(run, delayMs),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
-
-/** The same promise for all who ask while it is under way. */
-function oneAtATime<A, T>(run: (argument: A) => Promise<T>): (argument: A) => Promise<T> {
-  let current: Promise<T> | undefined;
-  return (argument) => {
-    current ??= run(argument).finally(() => {
-      current = undefined;
-    });
-    return current;
-  };
-}
+const retry = { minDelayMs: 300, maxDelayMs: 30_000 };
 
 export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? systemClock;
+  const random = options.random ?? Math.random;
   const emitter = createEmitter<ClientEvents>();
-  const logs = new Map<string, ConversationLog>();
-  const fetching = new Set<string>();
+  const outboxTimers = createTimers(clock);
   let welcome: Welcome | undefined;
-
-  for (const [id, seq] of options.cursors ?? []) logs.set(id, createLog(seq));
-
-  const deliver = (events: readonly ConversationEvent[]) => {
-    for (const event of events) emitter.emit("event", event);
-  };
-  const fetchHole = async (id: string, log: ConversationLog) => {
-    if (fetching.has(id)) return;
-    fetching.add(id);
-    try {
-      // The rest of the message that told of it may close it.
-      await Promise.resolve();
-      for (let after = log.hole(); after !== undefined; after = log.hole()) {
-        const page = await history(id, { after });
-        for (const event of page.events) deliver(log.take(event));
-        if (log.seq === after) break;
-      }
-    } catch {
-      // The next event, or the next resume, finds the hole again.
-    } finally {
-      fetching.delete(id);
-    }
-  };
-  const onEvent = (event: ConversationEvent) => {
-    const log = logs.get(event.conversationId) ?? createLog(event.seq - 1);
-    logs.set(event.conversationId, log);
-    deliver(log.take(event));
-    if (log.hole() !== undefined) void fetchHole(event.conversationId, log);
-  };
-  const learn = (conversation: Conversation, after: number) => {
-    if (!logs.has(conversation.id)) logs.set(conversation.id, createLog(after));
-    emitter.emit("conversation", conversation);
-  };
-  const onResync = (id: string, lastSeq: number) => {
-    // A cursor beyond the server's log is of no use: the server's word counts.
-    const log = createLog(lastSeq);
-    logs.set(id, log);
-    emitter.emit("gap", { conversationId: id, seq: lastSeq });
-  };
 
   const connection = createConnection({
     url: options.url,
     device: options.device,
-    getToken: oneAtATime(options.getToken),
+    getToken: options.getToken,
     transport: options.transport ?? webSocket(),
     clock,
-    random: options.random ?? Math.random,
-    cursors: () =>
-      [...logs].slice(-(welcome?.cursors ?? 500)).map(([conversationId, log]) => ({
-        conversationId,
-        seq: log.seq,
-      })),
+    random,
+    cursors: (most) => sync.cursors(most),
     onWelcome: (told) => {
       welcome = told;
     },
     onState: (state, retryInMs, reason) => {
-      if (state === "connected") outbox.start();
-      else outbox.stop();
+      if (state !== "connected") {
+        outbox.stop();
+        outboxTimers.clear();
+        sync.stop();
+      }
       if (state === "closed") outbox.close();
       emitter.emit("state", { state, retryInMs, reason });
+      // Last: what the transport says to it may already be the next state.
+      if (state === "connected" && connection.state === state) outbox.start();
     },
     onItem: (item) => {
-      if (item.kind === "event") onEvent(item.event);
-      else if (item.kind === "state") learn(item.conversation, item.conversation.lastSeq);
-      else if (item.kind === "joined") learn(item.conversation, item.conversation.firstSeq - 1);
-      else if (item.kind === "resync") onResync(item.conversationId, item.lastSeq);
-      else if (item.kind === "ready") emitter.emit("ready", undefined);
+      sync.onItem(item);
+      if (item.kind === "ready") emitter.emit("ready", undefined);
     },
   });
 
   const outbox = createOutbox(
     async (message) => {
+      const most = welcome?.bodyBytes ?? 0;
+      if (message.body.length > most) {
+        const what = `${message.body.length} bytes are more than body_bytes (${most})`;
+        throw new MartletError("INVALID_ARGUMENT", what, "body");
+      }
       const result = await connection.ask({ $case: "sendMessage", value: message });
       if (result.$case !== "sendMessage") throw unexpected();
       return { seq: result.value.seq, timeMs: result.value.timeMs };
     },
-    (run, delayMs) => clock.setTimeout(run, delayMs),
+    outboxTimers.start,
     options.outboxMost ?? 1000,
   );
   const unexpected = () => new MartletError("INTERNAL", "an answer to another question");
 
   const history: Client["history"] = async (conversationId, from = {}) => {
+    const { before, after, limit = 0 } = from;
     const place =
-      from.before !== undefined
-        ? ({ $case: "beforeSeq", value: from.before } as const)
-        : from.after !== undefined
-          ? ({ $case: "afterSeq", value: from.after } as const)
-          : undefined;
+      before !== undefined ? { beforeSeq: before } : after !== undefined ? { afterSeq: after } : {};
     const result = await connection.ask({
       $case: "getHistory",
-      value: { conversationId, from: place, limit: from.limit ?? 0 },
+      value: { conversationId, limit, ...place },
     });
     if (result.$case !== "getHistory") throw unexpected();
-    return { events: result.value.events.map(toEvent), hasMore: result.value.hasMore };
+    return result.value;
   };
+
+  async function* conversations(): AsyncGenerator<Conversation> {
+    for (let page = "", more = true; more; ) {
+      const value = { page, limit: 0 };
+      const result = await connection.ask({ $case: "listConversations", value });
+      if (result.$case !== "listConversations") throw unexpected();
+      yield* result.value.conversations;
+      page = result.value.nextPage;
+      more = page !== "";
+    }
+  }
+  /** After close() nothing is told any more, whatever was about to be. */
+  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
+    if (connection.state !== "closed") emitter.emit(type, event);
+  };
+  const sync = createSync({
+    cursors: options.cursors ?? new Map(),
+    persistence: createPersistence(clock, random, retry),
+    resumeEvents: () => welcome?.resumeEvents ?? 0,
+    history: (id, after) => history(id, { after }),
+    conversations,
+    onEvent: (event) => tell("event", event),
+    onGap: (conversationId, seq) => tell("gap", { conversationId, seq }),
+    onConversation: (conversation) => tell("conversation", conversation),
+  });
 
   return {
     on: emitter.on,
+    conversations,
     history,
     get state() {
       return connection.state;
@@ -210,7 +190,7 @@ export function createClient(options: ClientOptions): Client {
     async openDirect(user) {
       const result = await connection.ask({ $case: "openDirect", value: { user } });
       if (result.$case !== "openDirect") throw unexpected();
-      return toConversation(result.value.conversation);
+      return result.value.conversation;
     },
     async createGroup(title, members) {
       const result = await connection.ask({
@@ -218,19 +198,7 @@ export function createClient(options: ClientOptions): Client {
         value: { conversationId: crypto.randomUUID(), title, members: [...members] },
       });
       if (result.$case !== "createGroup") throw unexpected();
-      return toConversation(result.value.conversation);
-    },
-    async *conversations() {
-      for (let page = "", more = true; more; ) {
-        const result = await connection.ask({
-          $case: "listConversations",
-          value: { page, limit: 0 },
-        });
-        if (result.$case !== "listConversations") throw unexpected();
-        for (const conversation of result.value.conversations) yield toConversation(conversation);
-        page = result.value.nextPage;
-        more = page !== "";
-      }
+      return result.value.conversation;
     },
   };
 }

@@ -5,7 +5,8 @@ export {
   createClient,
   type SendOptions,
 } from "./client.ts";
-export type { Clock, ConnectionState } from "./connection.ts";
+export type { Clock } from "./clock.ts";
+export type { ConnectionState } from "./connection.ts";
 export { type ErrorCode, MartletError } from "./errors.ts";
 export type {
   Conversation,
@@ -17,5 +18,6 @@ export type {
   Unknown,
   Welcome,
 } from "./model.ts";
+export type { GetToken } from "./token.ts";
 export type { Transport, TransportFactory, TransportHandlers } from "./transports/transport.ts";
 export { webSocket } from "./transports/websocket.ts";

@@ -9,8 +9,12 @@ export interface ConversationLog {
   readonly seq: number;
   /** The events that may be delivered now, this one perhaps among them. */
   take(event: ConversationEvent): ConversationEvent[];
-  /** The number after which something is missing, while something waits. */
+  /** The log is known to reach this far, though nothing of it has come. */
+  expect(seq: number): void;
+  /** The number after which something is missing, if it is known that something follows. */
   hole(): number | undefined;
+  /** The last number of the hole. */
+  holeEnd(): number;
   /** Goes on from a number, whatever is before it. */
   skip(seq: number): ConversationEvent[];
 }
@@ -21,6 +25,7 @@ const waitingMost = 256;
 export function createLog(after: number): ConversationLog {
   const waiting = new Map<number, ConversationEvent>();
   let seq = after;
+  let last = after;
 
   const drain = (): ConversationEvent[] => {
     const ready: ConversationEvent[] = [];
@@ -30,17 +35,23 @@ export function createLog(after: number): ConversationLog {
     }
     return ready;
   };
+  const expect = (to: number) => {
+    last = Math.max(last, to);
+  };
   return {
     get seq() {
       return seq;
     },
+    expect,
     take(event) {
       if (event.seq <= seq) return [];
+      expect(event.seq);
       waiting.set(event.seq, event);
       if (waiting.size > waitingMost) waiting.delete(Math.max(...waiting.keys()));
       return drain();
     },
-    hole: () => (waiting.size ? seq : undefined),
+    hole: () => (seq < last ? seq : undefined),
+    holeEnd: () => (waiting.size ? Math.min(...waiting.keys()) - 1 : last),
     skip(to) {
       seq = Math.max(seq, to);
       for (const key of waiting.keys()) if (key <= seq) waiting.delete(key);

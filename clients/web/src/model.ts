@@ -63,6 +63,9 @@ export interface Welcome {
   readonly node: string;
   readonly user: string;
   readonly heartbeatMs: number;
+  /** The bounds in force (`Limits` in session.proto). */
+  readonly frameBytes: number;
   readonly bodyBytes: number;
   readonly cursors: number;
+  readonly resumeEvents: number;
 }

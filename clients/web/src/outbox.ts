@@ -19,7 +19,7 @@ export interface Outbox {
   start(): void;
   /** Not connected: what was sent without an answer will be sent again, with its identity. */
   stop(): void;
-  /** Refuses everything that waits. */
+  /** Refuses everything that waits, and everything that comes. */
   close(): void;
 }
 
@@ -41,47 +41,56 @@ export function createOutbox(
   const queues = new Map<string, Entry[]>();
   const busy = new Set<string>();
   let generation = 0;
-  let running = false;
+  let isRunning = false;
+  let isClosed = false;
   let count = 0;
 
-  const settle = (id: string, end: (entry: Entry) => void) => {
-    const queue = queues.get(id);
-    const entry = queue?.shift();
-    if (!queue?.length) queues.delete(id);
-    if (entry) {
-      count--;
-      end(entry);
-    }
+  /** True if it had not ended before: an answer may come twice, of two connections. */
+  const take = (entry: Entry): boolean => {
+    const id = entry.message.conversationId;
+    const queue = queues.get(id) ?? [];
+    const index = queue.indexOf(entry);
+    if (index < 0) return false;
+    queue.splice(index, 1);
+    if (!queue.length) queues.delete(id);
+    count--;
+    return true;
   };
   const advance = async (id: string) => {
     const entry = queues.get(id)?.[0];
-    if (!running || busy.has(id) || !entry) return;
+    if (!isRunning || busy.has(id) || !entry) return;
     const mine = generation;
+    const goOn = () => {
+      if (mine !== generation) return;
+      busy.delete(id);
+      void advance(id);
+    };
     busy.add(id);
     try {
+      // An answer counts even if the connection ended in the same moment.
       const sent = await send(entry.message);
-      if (mine === generation) settle(id, (e) => e.resolve(sent));
+      if (take(entry)) entry.resolve(sent);
     } catch (error) {
-      if (mine !== generation) return;
       const failure = error instanceof MartletError ? error : undefined;
       // A connection that went away in between is no answer: start() sends it again.
       if (failure?.code === "CLOSED") return;
       if (failure?.retryable) {
-        later(() => {
-          if (mine !== generation) return;
-          busy.delete(id);
-          void advance(id);
-        }, failure.retryAfterMs || 1000);
+        if (mine === generation) later(goOn, failure.retryAfterMs || 1000);
         return;
       }
-      settle(id, (e) => e.reject(error as Error));
+      if (take(entry)) entry.reject(error as Error);
     }
-    if (mine !== generation) return;
-    busy.delete(id);
-    void advance(id);
+    goOn();
+  };
+  const stop = () => {
+    generation++;
+    isRunning = false;
+    busy.clear();
   };
   return {
+    stop,
     add(message) {
+      if (isClosed) return Promise.reject(new MartletError("CLOSED", "closed"));
       if (count >= most)
         return Promise.reject(new MartletError("OUTBOX_FULL", `${most} messages wait already`));
       return new Promise((resolve, reject) => {
@@ -96,21 +105,15 @@ export function createOutbox(
       return [...queues.values()].flat().map((entry) => entry.message);
     },
     start() {
-      generation++;
-      running = true;
-      busy.clear();
-      for (const id of queues.keys()) void advance(id);
-    },
-    stop() {
-      generation++;
-      running = false;
-      busy.clear();
+      stop();
+      isRunning = true;
+      for (const id of [...queues.keys()]) void advance(id);
     },
     close() {
-      generation++;
-      running = false;
-      for (const id of [...queues.keys()])
-        while (queues.has(id)) settle(id, (e) => e.reject(new MartletError("CLOSED", "closed")));
+      stop();
+      isClosed = true;
+      for (const entry of [...queues.values()].flat())
+        if (take(entry)) entry.reject(new MartletError("CLOSED", "closed"));
     },
   };
 }

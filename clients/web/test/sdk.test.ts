@@ -1,137 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createClient } from "../src/client.ts";
 import { adviceFor } from "../src/codes.ts";
-import type { Clock } from "../src/connection.ts";
 import { MartletError } from "../src/errors.ts";
-import { ClientFrame, ServerFrame } from "../src/gen/martlet/v1/frame.ts";
 import { createLog } from "../src/log.ts";
 import type { ConversationEvent } from "../src/model.ts";
 import { createOutbox, type Outgoing } from "../src/outbox.ts";
 import { retryDelayMs } from "../src/retry.ts";
-import type { TransportFactory, TransportHandlers } from "../src/transports/transport.ts";
-
-/** A clock that is turned by hand. */
-function createFakeClock(): Clock & { turn(ms: number): Promise<void> } {
-  const timers = new Map<number, { due: number; run: () => void }>();
-  let now = 0;
-  let last = 0;
-  return {
-    now: () => now,
-    setTimeout(run, delayMs) {
-      timers.set(++last, { due: now + delayMs, run });
-      return last;
-    },
-    clearTimeout: (timer) => timers.delete(timer as number),
-    async turn(ms) {
-      const end = now + ms;
-      for (;;) {
-        await settle();
-        const next = [...timers]
-          .filter(([, t]) => t.due <= end)
-          .sort((a, b) => a[1].due - b[1].due)[0];
-        if (!next) break;
-        timers.delete(next[0]);
-        now = Math.max(now, next[1].due);
-        next[1].run();
-      }
-      now = end;
-    },
-  };
-}
-
-/** Lets every promise that can go on go on. */
-const settle = async () => {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
-};
-
-/** The server's side of each connection that the client made. */
-interface Wire {
-  readonly handlers: TransportHandlers;
-  readonly up: ClientFrame[];
-  closed: boolean;
-  down(...kinds: unknown[]): void;
-}
-
-function setUp(options: { tokens?: () => Promise<string>; cursors?: Map<string, number> } = {}) {
-  const clock = createFakeClock();
-  const wires: Wire[] = [];
-  const fresh: boolean[] = [];
-  const transport: TransportFactory = (_, handlers) => {
-    const wire: Wire = {
-      handlers,
-      up: [],
-      closed: false,
-      down: (...kinds) =>
-        handlers.frame(
-          ServerFrame.encode({ items: kinds.map((kind) => ({ kind })) } as ServerFrame).finish(),
-        ),
-    };
-    wires.push(wire);
-    return {
-      send: (bytes) => wire.up.push(ClientFrame.decode(bytes)),
-      close: () => {
-        wire.closed = true;
-      },
-    };
-  };
-  const client = createClient({
-    url: "ws://test",
-    device: "test",
-    getToken: ({ fresh: wanted }) => {
-      fresh.push(wanted);
-      return options.tokens ? options.tokens() : Promise.resolve("token");
-    },
-    transport,
-    clock,
-    random: () => 0.5,
-    ...(options.cursors ? { cursors: options.cursors } : {}),
-  });
-  const states: string[] = [];
-  const events: ConversationEvent[] = [];
-  client.on("state", ({ state }) => states.push(state));
-  client.on("event", (event) => events.push(event));
-  const wire = () => wires.at(-1) as Wire;
-  const welcome = () =>
-    wire().down({
-      $case: "welcome",
-      value: {
-        server: "s",
-        node: "n.1",
-        user: "alice",
-        features: [],
-        heartbeatMs: 25_000,
-        limits: undefined,
-        protocol: 1,
-        sessionId: "1",
-        device: "d",
-        timeMs: 0,
-        tokenExpiresMs: 0,
-      },
-    });
-  const connect = async () => {
-    client.connect();
-    await settle();
-    wire().handlers.opened();
-    welcome();
-    await settle();
-  };
-  return { clock, client, wires, wire, welcome, connect, states, events, fresh };
-}
-
-const message = (seq: number, conversationId = "c") => ({
-  $case: "event",
-  value: {
-    conversationId,
-    seq,
-    sender: "bob",
-    timeMs: 0,
-    kind: {
-      $case: "message",
-      value: { clientMessageId: `m${seq}`, contentType: "", body: new Uint8Array(), replyToSeq: 0 },
-    },
-  },
-});
+import { message, page, settle, setUp } from "./support.ts";
 
 describe("a connection", () => {
   it("says Hello with the token and its cursors, and is connected at Welcome, not before", async () => {
@@ -144,7 +19,7 @@ describe("a connection", () => {
     assert.equal(command?.$case, "hello");
     if (command?.$case === "hello") {
       assert.equal(command.value.token, "token");
-      assert.deepEqual(command.value.cursors, [{ conversationId: "c", seq: 7 }]);
+      assert.deepEqual(command.value.cursors, [{ conversationId: "c", seq: 7, stateVersion: 0 }]);
     }
     welcome();
     assert.deepEqual(states, ["connecting", "connected"]);
@@ -254,18 +129,8 @@ describe("events", () => {
     );
     await settle();
     const asked = wire().up.at(-1);
-    assert.deepEqual(asked?.command?.$case === "getHistory" && asked.command.value.from, {
-      $case: "afterSeq",
-      value: 4,
-    });
-    const page = [5, 6].map((seq) => message(seq).value);
-    wire().down({
-      $case: "reply",
-      value: {
-        requestId: asked?.requestId,
-        result: { $case: "getHistory", value: { events: page, hasMore: true } },
-      },
-    });
+    assert.equal(asked?.command.$case === "getHistory" && asked.command.value.afterSeq, 4);
+    wire().reply(asked, "getHistory", page([5, 6], true));
     await settle();
     assert.deepEqual(
       events.map((e) => e.seq),
@@ -329,13 +194,7 @@ describe("the outbox", () => {
       frame?.command?.$case === "sendMessage" && frame.command.value.clientMessageId;
     assert.ok(idOf(first));
     assert.equal(idOf(second), idOf(first));
-    wire().down({
-      $case: "reply",
-      value: {
-        requestId: second?.requestId,
-        result: { $case: "sendMessage", value: { seq: 5, timeMs: 1, duplicate: true } },
-      },
-    });
+    wire().reply(second, "sendMessage", { seq: 5, timeMs: 1, duplicate: true });
     assert.deepEqual(await sent, { seq: 5, timeMs: 1 });
     assert.deepEqual(client.pending, []);
   });

@@ -29,6 +29,8 @@ struct world {
 	struct session_options options;
 	uint32_t holes;
 	uint32_t lags;
+	uint32_t lefts;
+	uint64_t left_seq;
 };
 
 static const struct uuid room = {{1}};
@@ -79,6 +81,17 @@ static void on_lag(void *context, struct session *session)
 	((struct world *)context)->lags++;
 }
 
+static void on_left(void *context, struct session *session, const struct uuid *conversation,
+                    uint64_t seq)
+{
+	struct world *world = context;
+
+	assert_true(uuid_is_equal(conversation, &room));
+	assert_true(session_is_open(session));
+	world->left_seq = seq;
+	world->lefts++;
+}
+
 static int set_up(void **state)
 {
 	struct world *world = memory_new(sizeof(*world));
@@ -90,8 +103,16 @@ static int set_up(void **state)
 	                                    .linger_ms = 1000,
 	                                    .hole_ms = 20};
 	const struct hub_needs needs = {
-		world,   ignore_user, ignore_user,   ignore_conversation, ignore_conversation,
-		on_hole, on_lag,      ignore_session};
+		.context = world,
+		.on_user_live = ignore_user,
+		.on_user_idle = ignore_user,
+		.on_conversation_live = ignore_conversation,
+		.on_conversation_idle = ignore_conversation,
+		.on_hole = on_hole,
+		.on_lag = on_lag,
+		.on_left = on_left,
+		.on_session_gone = ignore_session,
+	};
 
 	world->options = (struct session_options){.outbound_bytes = 8 * EVENTS * 2,
 	                                          .outbound_low_bytes = 8 * EVENTS,
@@ -293,11 +314,112 @@ static void jump_over_a_great_hole_makes_live_seats_lag(void **state)
 	conversation_learn_head(conversation, 500);
 	assert_true(seat_is_lagging(seat));
 	assert_int_equal(world->lags, 1);
-	seat_skip(seat, 500);
+	/* It leaves, and sits down again where its client pages to. */
+	seat_leave(seat);
+	seat = conversation_join(conversation, client.session, 500);
 	assert_false(seat_is_lagging(seat));
 	offer(world, 501);
 	read_all(&client);
 	assert_seen(&client, 501, 501);
+	session_detach(client.session);
+}
+
+static struct frame *removal(uint64_t seq, const char *user)
+{
+	struct frame *frame = frame_create(sizeof(seq));
+
+	memcpy(frame->bytes, &seq, sizeof(seq));
+	frame_set_leaver(frame, user);
+	return frame;
+}
+
+static void offer_frame(struct world *world, uint64_t seq, struct frame *frame)
+{
+	hub_offer(world->hub, &room, seq, frame);
+	frame_unref(frame);
+}
+
+static void removed_member_gets_its_removal_and_nothing_later(void **state)
+{
+	struct world *world = *state;
+	struct conversation *conversation = hub_get_conversation(world->hub, &room);
+	struct client alice;
+	struct client bob;
+	struct client late;
+
+	conversation_learn_head(conversation, 5);
+	connect_client(world, &alice, "alice");
+	connect_client(world, &bob, "bob");
+	connect_client(world, &late, "bob");
+	conversation_join(conversation, alice.session, 5);
+	conversation_join(conversation, bob.session, 5);
+	/* What follows comes first: it is held until the removal is there. */
+	offer(world, 7);
+	offer_frame(world, 6, removal(6, "bob"));
+	offer(world, 8);
+	assert_int_equal(world->lefts, 1);
+	assert_int_equal(world->left_seq, 6);
+	/* Who comes later with an older cursor meets the removal in the tail. */
+	assert_null(conversation_join(conversation, late.session, 5));
+	assert_int_equal(world->lefts, 2);
+	read_all(&alice);
+	read_all(&bob);
+	read_all(&late);
+	assert_seen(&alice, 6, 8);
+	assert_seen(&bob, 6, 6);
+	assert_seen(&late, 6, 6);
+	assert_int_equal(conversation_seats(conversation), 1);
+	session_detach(alice.session);
+	session_detach(bob.session);
+	session_detach(late.session);
+}
+
+static void removed_member_that_lags_is_fed_up_to_its_removal(void **state)
+{
+	struct world *world = *state;
+	struct conversation *conversation = hub_get_conversation(world->hub, &room);
+	struct client bob;
+	struct seat *seat;
+	struct frame *frame = removal(2, "bob");
+
+	conversation_learn_head(conversation, 50);
+	connect_client(world, &bob, "bob");
+	seat = conversation_join(conversation, bob.session, 1);
+	assert_true(seat_is_lagging(seat));
+	seat_feed(seat, 2, frame);
+	frame_unref(frame);
+	assert_int_equal(world->left_seq, 2);
+	assert_int_equal(conversation_seats(conversation), 0);
+	assert_null(session_next_lagging(bob.session, NULL));
+	read_all(&bob);
+	assert_seen(&bob, 2, 2);
+	session_detach(bob.session);
+}
+
+static void what_was_redacted_is_not_told_from_memory(void **state)
+{
+	struct world *world = *state;
+	struct conversation *conversation = hub_get_conversation(world->hub, &room);
+	struct frame *frame = removal(4, "");
+	struct client client;
+	struct seat *seat;
+
+	conversation_learn_head(conversation, 0);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		offer(world, seq);
+	frame->redacts_seq = 2;
+	offer_frame(world, 4, frame);
+	connect_client(world, &client, "alice");
+	seat = conversation_join(conversation, client.session, 1);
+	/* The log has it, and there it is empty. */
+	assert_true(seat_is_lagging(seat));
+	read_all(&client);
+	assert_int_equal(client.count, 0);
+	seat_leave(seat);
+	seat = conversation_join(conversation, client.session, 3);
+	assert_false(seat_is_lagging(seat));
+	read_all(&client);
+	assert_seen(&client, 4, 4);
 	session_detach(client.session);
 }
 
@@ -402,6 +524,9 @@ int main(void)
 		TEST(seat_behind_the_tail_lags_until_it_is_fed_to_it_and_then_lives),
 		TEST(seat_within_the_tail_is_served_from_memory),
 		TEST(jump_over_a_great_hole_makes_live_seats_lag),
+		TEST(removed_member_gets_its_removal_and_nothing_later),
+		TEST(removed_member_that_lags_is_fed_up_to_its_removal),
+		TEST(what_was_redacted_is_not_told_from_memory),
 		TEST(slow_reader_is_closed_at_its_bound_and_hurts_no_other),
 		TEST(session_without_hello_is_closed_in_time),
 		TEST(session_is_warned_before_its_token_ends_and_closed_at_its_end),

@@ -1,4 +1,4 @@
-/** A way to the server: whole messages up and down. */
+/** A way to the server: whole messages up and down. Nothing is told before the factory has returned. */
 export interface TransportHandlers {
   /** It can be written to. It is not known yet whether the other side is Martlet. */
   opened(): void;

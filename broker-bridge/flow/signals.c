@@ -1,0 +1,99 @@
+#include "flow/signals.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "hub/signal.h"
+#include "link/link.h"
+#include "protocol/encode_signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct signals {
+	struct hub *hub;
+	struct link *link;
+	const char *node;
+	uint32_t shards;
+	struct buffer entry;
+};
+
+struct signals *signals_create(struct hub *hub, struct link *link, const char *node,
+                               uint32_t shards)
+{
+	struct signals *signals = memory_new(sizeof(*signals));
+
+	*signals = (struct signals){.hub = hub, .link = link, .node = node, .shards = shards};
+	buffer_init(&signals->entry, LIMIT_PUBLISH_BYTES);
+	return signals;
+}
+
+void signals_destroy(struct signals *signals)
+{
+	buffer_done(&signals->entry);
+	free(signals);
+}
+
+void signals_tell_conversation(struct signals *signals, const struct uuid *id,
+                               const struct user_id *about, struct frame *frame)
+{
+	struct conversation *conversation = hub_find_conversation(signals->hub, id);
+	uint64_t after_seq;
+
+	if (!conversation || !conversation_is_known(conversation))
+		return;
+	after_seq = conversation_next_seq(conversation) - 1;
+	hub_signal_conversation(signals->hub, id, after_seq, about, frame);
+	if (encode_signal_entry(&signals->entry, id, after_seq, about, signals->node, frame))
+		link_publish_bus(signals->link, shard_of_conversation(id, signals->shards),
+		                 signals->entry.bytes, signals->entry.size);
+}
+
+void signals_tell_user(struct signals *signals, const struct user_id *user, struct frame *frame,
+                       const struct session *except)
+{
+	hub_signal_user(signals->hub, user, frame, except);
+	if (encode_user_entry(&signals->entry, user, signals->node, frame))
+		link_publish_bus(signals->link, shard_of_user(user, signals->shards),
+		                 signals->entry.bytes, signals->entry.size);
+}
+
+static struct frame *copy_frame(const ProtobufCBinaryData *data)
+{
+	struct frame *frame = frame_create(data->len);
+
+	if (data->len)
+		memcpy(frame->bytes, data->data, data->len);
+	return frame;
+}
+
+void signals_on_signal(struct signals *signals, const Martlet__Bus__V1__SignalEntry *entry)
+{
+	struct user_id about;
+	struct frame *frame;
+	struct uuid id;
+
+	/* What this node told comes back to it, and most of the rest concerns nobody here. */
+	if (strcmp(entry->node, signals->node) == 0 ||
+	    entry->conversation_id.len != sizeof(id.bytes) ||
+	    !user_id_from_text(entry->user, &about))
+		return;
+	memcpy(id.bytes, entry->conversation_id.data, sizeof(id.bytes));
+	if (!hub_find_conversation(signals->hub, &id))
+		return;
+	frame = copy_frame(&entry->frame);
+	hub_signal_conversation(signals->hub, &id, entry->after_seq, &about, frame);
+	frame_unref(frame);
+}
+
+void signals_on_user(struct signals *signals, const Martlet__Bus__V1__UserEntry *entry)
+{
+	struct user_id user;
+	struct frame *frame;
+
+	if (strcmp(entry->node, signals->node) == 0 || !user_id_from_text(entry->user, &user) ||
+	    !hub_has_user(signals->hub, &user))
+		return;
+	frame = copy_frame(&entry->frame);
+	hub_signal_user(signals->hub, &user, frame, NULL);
+	frame_unref(frame);
+}

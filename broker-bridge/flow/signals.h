@@ -1,0 +1,43 @@
+/* signals - tells what is kept nowhere: to this node's sessions at once, to the others by the bus.
+ *
+ * Nothing here is repeated or made up for. Who is not there, or does not read, misses it.
+ *
+ * Owns:     a scratch buffer.
+ * Lifetime: signals_create to signals_destroy.
+ * Threads:  the worker's one thread.
+ * Fails:    never.
+ */
+#ifndef MARTLET_FLOW_SIGNALS_H
+#define MARTLET_FLOW_SIGNALS_H
+
+#include "model/frame.h"
+#include "model/id.h"
+#include "protocol/decode.h"
+
+#include <stdint.h>
+
+struct hub;
+struct link;
+struct session;
+struct signals;
+
+/* All are borrowed for its life; `node` is this node's name. */
+struct signals *signals_create(struct hub *hub, struct link *link, const char *node,
+                               uint32_t shards);
+void signals_destroy(struct signals *signals);
+
+/* To the members of a conversation, on all nodes, but to no session of `about`, whom it is about. The
+ * conversation must be live and known here, which it is while somebody has a seat in it. Borrows frame. */
+void signals_tell_conversation(struct signals *signals, const struct uuid *conversation,
+                               const struct user_id *about, struct frame *frame);
+
+/* To all sessions of a user, on all nodes, but `except` (of this node), which may be NULL. Borrows
+ * frame. */
+void signals_tell_user(struct signals *signals, const struct user_id *user, struct frame *frame,
+                       const struct session *except);
+
+/* What another node told; borrowed. */
+void signals_on_signal(struct signals *signals, const Martlet__Bus__V1__SignalEntry *entry);
+void signals_on_user(struct signals *signals, const Martlet__Bus__V1__UserEntry *entry);
+
+#endif

@@ -1,0 +1,23 @@
+/* encode_signals - typing, presence and blocks: as frames for clients and as entries for other nodes.
+ *
+ * In the manner of encode.h: a frame has one item and one reference, which is the caller's; an entry is an
+ * Envelope of one, written to `buffer` (emptied first), false if it does not fit the buffer's maximum.
+ */
+#ifndef MARTLET_PROTOCOL_ENCODE_SIGNALS_H
+#define MARTLET_PROTOCOL_ENCODE_SIGNALS_H
+
+#include "base/buffer.h"
+#include "model/frame.h"
+#include "model/id.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A signal of any kind, already encoded for clients, from `node`. */
+bool encode_signal_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t after_seq,
+                         const struct user_id *about, const char *node, const struct frame *frame)
+	__attribute__((warn_unused_result));
+bool encode_user_entry(struct buffer *buffer, const struct user_id *user, const char *node,
+                       const struct frame *frame) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,196 @@
+import type { Item } from "./codec.ts";
+import { MartletError } from "./errors.ts";
+import { type ConversationLog, createLog } from "./log.ts";
+import type { Conversation, ConversationEvent, Cursor, HistoryPage } from "./model.ts";
+import type { Persistence } from "./persist.ts";
+
+/**
+ * Keeps the logs of all conversations whole: what the server tells goes in, events come out in order, and what
+ * is missing is fetched, or told as a gap.
+ */
+export interface Sync {
+  onItem(item: Item): void;
+  /** How far each conversation is: the most recently active ones, if they are more than `most`. */
+  cursors(most: number): Cursor[];
+  /** The connection is gone, and with it what was asked on it. */
+  stop(): void;
+}
+
+export interface SyncOptions {
+  readonly cursors: ReadonlyMap<string, number>;
+  readonly persistence: Persistence;
+  /** Beyond so many missing events there is a gap. */
+  readonly resumeEvents: () => number;
+  history(conversationId: string, after: number): Promise<HistoryPage>;
+  conversations(): AsyncIterable<Conversation>;
+  onEvent(event: ConversationEvent): void;
+  onGap(conversationId: string, seq: number): void;
+  onConversation(conversation: Conversation): void;
+}
+
+interface Kept {
+  readonly log: ConversationLog;
+  /** When it was last active, as far as is known. */
+  timeMs: number;
+}
+
+/** Holes that are fetched at a time: what the user does must not wait behind hundreds of pages. */
+const fetchesMost = 4;
+
+export function createSync(options: SyncOptions): Sync {
+  const kept = new Map<string, Kept>();
+  /** The conversations of which this connection brings every event, since it had their cursor or told where it begins. */
+  const followed = new Set<string>();
+  /** The conversations whose holes are, or will be, fetched. */
+  const fetching = new Set<string>();
+  const queue: string[] = [];
+  let fetches = 0;
+  let generation = 0;
+
+  const keep = (id: string, after: number, timeMs = 0): Kept => {
+    const one = { log: createLog(after), timeMs };
+    kept.set(id, one);
+    return one;
+  };
+  for (const [id, seq] of options.cursors) keep(id, seq);
+
+  const deliver = (events: readonly ConversationEvent[]) => {
+    for (const event of events) options.onEvent(event);
+  };
+  const skip = (id: string, log: ConversationLog, seq: number) => {
+    const events = log.skip(seq);
+    options.onGap(id, seq);
+    deliver(events);
+  };
+  const begin = (id: string, seq: number) => {
+    keep(id, seq, kept.get(id)?.timeMs);
+    options.onGap(id, seq);
+  };
+
+  const fetchPage = async (id: string, log: ConversationLog) => {
+    const after = log.seq;
+    const mine = generation;
+    // As with a cursor that is too far behind.
+    if (log.holeEnd() - after > options.resumeEvents()) return skip(id, log, log.holeEnd());
+    let page: HistoryPage;
+    try {
+      page = await options.history(id, after);
+    } catch (error) {
+      if (!(error instanceof MartletError && error.code === "NOT_FOUND")) throw error;
+      // No longer ours: nobody will ever fill it.
+      page = { events: [], hasMore: false };
+    }
+    // A Resync that went back, or another connection, has made another log.
+    if (mine !== generation || kept.get(id)?.log !== log) return;
+    // What the history leaves out is not there for us: it was before our time.
+    const end = page.events[0] ? page.events[0].seq - 1 : log.holeEnd();
+    if (log.seq === after && end > after) skip(id, log, end);
+    for (const event of page.events) take(event);
+    if (log.seq === after) throw new MartletError("INTERNAL", "a page that does not go on");
+  };
+  const fetchHole = async (id: string) => {
+    const mine = generation;
+    fetches++;
+    try {
+      // The rest of the message that told of it may close it.
+      await Promise.resolve();
+      for (;;) {
+        const log = mine === generation ? kept.get(id)?.log : undefined;
+        if (log?.hole() === undefined) break;
+        await fetchPage(id, log);
+      }
+      if (mine === generation) fetching.delete(id);
+    } finally {
+      fetches--;
+      fetchNext();
+    }
+  };
+  const fetchNext = () => {
+    while (fetches < fetchesMost) {
+      const id = queue.shift();
+      if (id === undefined) return;
+      options.persistence.run(() => fetchHole(id));
+    }
+  };
+  const fetch = (id: string) => {
+    if (kept.get(id)?.log.hole() === undefined || fetching.has(id)) return;
+    fetching.add(id);
+    queue.push(id);
+    fetchNext();
+  };
+
+  const take = (event: ConversationEvent) => {
+    const id = event.conversationId;
+    const one = kept.get(id) ?? keep(id, event.seq - 1);
+    one.timeMs = Math.max(one.timeMs, event.timeMs);
+    followed.add(id);
+    deliver(one.log.take(event));
+    fetch(id);
+  };
+  const learn = (conversation: Conversation, isJoined: boolean) => {
+    const { id, firstSeq, lastSeq, lastEventTimeMs } = conversation;
+    const known = kept.get(id);
+    const one = known ?? keep(id, isJoined ? Math.max(0, firstSeq - 1) : lastSeq);
+    one.timeMs = Math.max(one.timeMs, lastEventTimeMs);
+    const isFollowed = followed.has(id) || isJoined;
+    followed.add(id);
+    options.onConversation(conversation);
+    if (!known) return;
+    const { log } = known;
+    // A number beyond the server's log is of no use: the server's word counts.
+    if (!isFollowed && lastSeq < log.seq) return begin(id, lastSeq);
+    if (firstSeq - 1 > log.seq) skip(id, log, firstSeq - 1);
+    if (isFollowed) return;
+    log.expect(lastSeq);
+    fetch(id);
+  };
+  const resync = (id: string, lastSeq: number) => {
+    const log = kept.get(id)?.log;
+    if (log && lastSeq >= log.seq) skip(id, log, lastSeq);
+    else begin(id, lastSeq);
+  };
+  /** The server tells the state of the most active conversations only; the others are looked up. */
+  const compareOthers = async () => {
+    const mine = generation;
+    const others = new Set([...kept.keys()].filter((id) => !followed.has(id)));
+    if (!others.size) return;
+    for await (const conversation of options.conversations()) {
+      if (mine !== generation) return;
+      const { id, lastSeq } = conversation;
+      const log = kept.get(id)?.log;
+      if (!others.delete(id) || !log) continue;
+      if (lastSeq > log.seq) {
+        options.onConversation(conversation);
+        log.expect(lastSeq);
+        fetch(id);
+      }
+      if (!others.size) return;
+    }
+  };
+  return {
+    onItem(item) {
+      if (item.kind === "event") take(item.event);
+      else if (item.kind === "state") learn(item.conversation, false);
+      else if (item.kind === "joined") learn(item.conversation, true);
+      else if (item.kind === "resync") resync(item.conversationId, item.lastSeq);
+      else if (item.kind === "ready") {
+        for (const id of kept.keys()) fetch(id);
+        options.persistence.run(compareOthers);
+      }
+    },
+    cursors(most) {
+      const chosen = [...kept].sort(([, a], [, b]) => b.timeMs - a.timeMs).slice(0, most);
+      followed.clear();
+      return chosen.map(([conversationId, { log }]) => {
+        followed.add(conversationId);
+        return { conversationId, seq: log.seq };
+      });
+    },
+    stop() {
+      generation++;
+      fetching.clear();
+      queue.length = 0;
+      options.persistence.stop();
+    },
+  };
+}

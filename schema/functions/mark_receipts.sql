@@ -1,0 +1,89 @@
+-- Moves on how far members have conversations: the one way to delivered_seq and read_seq.
+--
+-- Called by: the bridge (store/receipts), with what was collected from many users. A mark of what was read
+-- is one of what was delivered too. Returns: one row an input; `ord` is its place, from 1. Status: 0 moved on,
+-- 1 it was as far already, 2 no such conversation for this user, 3 beyond the end of the log. `is_told`: others are
+-- told, since the conversation has at most p_receipt_members members.
+-- Locks: the members' rows, in order; then the versions' rows, in order.
+create or replace function martlet.mark_receipts(
+    p_conversations uuid[],
+    p_users text[],
+    p_delivered_seqs bigint[],
+    p_read_seqs bigint[],
+    p_receipt_members integer
+) returns table (
+    ord integer, status smallint, delivered_seq bigint, read_seq bigint, unread_count integer,
+    is_told boolean
+)
+language plpgsql volatile
+set search_path = martlet, pg_temp
+as $$
+#variable_conflict use_column
+begin
+    perform
+    from unnest(p_conversations, p_users) as i (conversation_id, user_id)
+    join members m on m.conversation_id = i.conversation_id and m.user_id = i.user_id
+    order by m.conversation_id, m.user_id
+    for no key update of m;
+
+    return query
+    with judged as materialized (
+        select
+            i.ord::integer as ord,
+            i.conversation_id,
+            i.user_id,
+            greatest(i.delivered_seq, i.read_seq, m.delivered_seq) as delivered_seq,
+            greatest(i.read_seq, m.read_seq) as read_seq,
+            m.delivered_seq as old_delivered_seq,
+            m.read_seq as old_read_seq,
+            m.first_seq,
+            c.member_count <= p_receipt_members as is_told,
+            (case
+                when m.user_id is null then 2
+                when greatest(i.delivered_seq, i.read_seq) > c.last_seq then 3
+                when greatest(i.delivered_seq, i.read_seq) <= m.delivered_seq
+                    and i.read_seq <= m.read_seq then 1
+                else 0
+            end)::smallint as status
+        from unnest(p_conversations, p_users, p_delivered_seqs, p_read_seqs)
+            with ordinality as i (conversation_id, user_id, delivered_seq, read_seq, ord)
+        left join members m
+            on m.conversation_id = i.conversation_id and m.user_id = i.user_id
+            and m.left_seq is null
+        left join conversations c on c.id = m.conversation_id
+    ),
+
+    moved as (
+        update members m
+        set delivered_seq = n.delivered_seq, read_seq = n.read_seq
+        from (
+            select
+                j.conversation_id, j.user_id, max(j.delivered_seq) as delivered_seq,
+                max(j.read_seq) as read_seq
+            from judged j
+            where j.status = 0
+            group by j.conversation_id, j.user_id
+        ) n
+        where m.conversation_id = n.conversation_id and m.user_id = n.user_id
+    ),
+
+    told as (
+        insert into receipt_versions as v (conversation_id)
+        select distinct j.conversation_id
+        from judged j
+        where j.status = 0 and j.is_told
+        order by j.conversation_id
+        on conflict (conversation_id) do update set version = v.version + 1
+    )
+
+    select
+        j.ord, j.status, j.delivered_seq, j.read_seq,
+        case
+            when j.status < 2
+            then unread_count(j.conversation_id, j.user_id, greatest(j.read_seq, j.first_seq - 1))
+            else 0
+        end,
+        coalesce(j.is_told, false)
+    from judged j;
+end;
+$$;

@@ -108,6 +108,7 @@ static const struct key keys[] = {
 	COUNT(limits, list_conversations, LIMIT_LIST_CONVERSATIONS, 1, 1000),
 	COUNT(limits, cursors, LIMIT_CURSORS, 0, 10000),
 	COUNT(limits, resume_events, LIMIT_RESUME_EVENTS, 1, 100000),
+	COUNT(limits, typing_members, LIMIT_TYPING_MEMBERS, 0, LIMIT_GROUP_MEMBERS_MOST),
 	COUNT(limits, append_batch, LIMIT_APPEND_BATCH, 1, 512),
 };
 

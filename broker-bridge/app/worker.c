@@ -378,6 +378,7 @@ static void create_flow(struct worker *worker)
 				.resume_events = config->limits.resume_events,
 				.outbound_bytes = config->websocket.outbound_bytes,
 				.pending_commands = config->websocket.pending_commands,
+				.typing_members = config->limits.typing_members,
 			},
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
@@ -389,8 +390,13 @@ static void create_flow(struct worker *worker)
 	                             LIMIT_SWEEP_MS);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   config->mosquitto.shards);
-	worker->signals =
-		signals_create(worker->hub, worker->link, worker->node, config->mosquitto.shards);
+	worker->signals = signals_create(
+		&(struct signals_options){
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.typing_members = config->limits.typing_members,
+		},
+		worker->hub, worker->link);
 	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
 								 .keys = worker->keys,
 								 .store = worker->store,

@@ -59,7 +59,7 @@ struct command_row {
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, groups.c */
+/* session.c, messages.c, reading.c, groups.c, signals.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
@@ -68,5 +68,6 @@ void command_get_history(struct command *command);
 void command_list_conversations(struct command *command);
 void command_open_direct(struct command *command);
 void command_create_group(struct command *command);
+void command_set_typing(struct command *command);
 
 #endif

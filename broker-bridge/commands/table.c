@@ -14,6 +14,7 @@ static const struct command_row rows[] = {
 	ROW(LIST_CONVERSATIONS, list_conversations),
 	ROW(OPEN_DIRECT, open_direct),
 	ROW(CREATE_GROUP, create_group),
+	ROW(SET_TYPING, set_typing),
 };
 
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind)

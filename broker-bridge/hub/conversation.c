@@ -282,6 +282,16 @@ void conversation_learn_head(struct conversation *conversation, uint64_t last_se
 	watch_hole(conversation, 0);
 }
 
+void conversation_learn_members(struct conversation *conversation, uint32_t member_count)
+{
+	conversation->member_count = member_count;
+}
+
+uint32_t conversation_members(const struct conversation *conversation)
+{
+	return conversation->member_count;
+}
+
 uint64_t conversation_hole(const struct conversation *conversation)
 {
 	if (!conversation_is_known(conversation) ||
@@ -298,24 +308,30 @@ void conversation_forget_hole(struct conversation *conversation)
 	timer_stop(conversation->hub->timers, &conversation->hole_timer);
 }
 
-bool conversation_has_session(const struct conversation *conversation,
-                              const struct session *session)
+struct seat *conversation_find_seat(const struct conversation *conversation,
+                                    const struct session *session)
 {
-	const struct seat *seat;
+	struct seat *seat;
 
 	/* The shorter of the two lists: a large group has many seats, a busy user sits in many. */
 	if (conversation->seats_count < session->seats_count) {
 		DL_FOREACH(conversation->seats, seat) {
 			if (seat->session == session)
-				return true;
+				return seat;
 		}
-		return false;
+		return NULL;
 	}
 	DL_FOREACH2(session->seats, seat, session_next) {
 		if (seat->conversation == conversation)
-			return true;
+			return seat;
 	}
-	return false;
+	return NULL;
+}
+
+bool conversation_has_session(const struct conversation *conversation,
+                              const struct session *session)
+{
+	return conversation_find_seat(conversation, session) != NULL;
 }
 
 struct seat *conversation_join(struct conversation *conversation, struct session *session,

@@ -71,8 +71,14 @@ struct seat {
 	struct seat *prev, *next;                 /* conversation::seats */
 	struct seat *session_prev, *session_next; /* session::seats */
 	uint64_t seq;                             /* the session has everything up to it */
+	uint64_t typing_since_ms;                 /* when it was last told to type; 0 if never */
+	bool is_typing;                           /* and was not told to have stopped */
 	bool is_lagging;
 };
+
+/* NULL if the session has none here. */
+struct seat *conversation_find_seat(const struct conversation *conversation,
+                                    const struct session *session);
 
 /* Ends all seats of a session. */
 void session_leave_all(struct session *session);
@@ -100,6 +106,7 @@ struct conversation {
 	uint32_t held_count;
 	uint32_t held_capacity;
 	uint32_t seats_count;
+	uint32_t member_count;
 	struct timer hole_timer;
 	struct timer linger_timer;
 };

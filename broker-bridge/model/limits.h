@@ -37,7 +37,9 @@
 #define LIMIT_TAIL_EVENTS 64    /* newest events of a live conversation kept in memory */
 #define LIMIT_TAIL_BYTES 131072 /* the same, in bytes */
 #define LIMIT_HELD_EVENTS 256   /* events that came before their turn; beyond, the log has them */
-#define LIMIT_APPEND_BATCH 64   /* sends in one commit: more costs latency and gains nothing */
+#define LIMIT_TYPING_MEMBERS                                                                       \
+	100 /* typing in a larger group is told to nobody: it grows with the square */
+#define LIMIT_APPEND_BATCH 64      /* sends in one commit: more costs latency and gains nothing */
 #define LIMIT_APPEND_PENDING 4096  /* sends that wait for the database; then UNAVAILABLE */
 #define LIMIT_QUERY_PENDING 4096   /* other questions that wait for the database */
 #define LIMIT_PUBLISH_BYTES 262144 /* one envelope; a fuller shard is published in parts */
@@ -57,7 +59,9 @@
 #define LIMIT_CATCH_UP_MS                                                                          \
 	25000 /* from Hello to the first events; below LIMIT_LINGER_MS, or what was made
                                         live for it would be gone */
-#define LIMIT_SWEEP_MS 5000  /* between comparisons of live conversations with the log */
-#define LIMIT_DRAIN_MS 10000 /* from TERM to the end of a worker */
+#define LIMIT_TYPING_MS 6000 /* what is told of typing holds so long: two repetitions of a client */
+#define LIMIT_TYPING_PACE_MS 2000 /* between two tellings of one session in one conversation */
+#define LIMIT_SWEEP_MS 5000       /* between comparisons of live conversations with the log */
+#define LIMIT_DRAIN_MS 10000      /* from TERM to the end of a worker */
 
 #endif

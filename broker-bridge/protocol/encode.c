@@ -128,6 +128,7 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->content_type_bytes = LIMIT_CONTENT_TYPE_BYTES;
 	wire->outbound_bytes = limits->outbound_bytes;
 	wire->pending_commands = limits->pending_commands;
+	wire->typing_members = limits->typing_members;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)

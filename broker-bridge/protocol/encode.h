@@ -31,6 +31,7 @@ struct protocol_limits {
 	uint32_t resume_events;
 	uint32_t outbound_bytes;
 	uint32_t pending_commands;
+	uint32_t typing_members;
 };
 
 struct welcome {

@@ -2,6 +2,21 @@
 
 #include "protocol/private.h"
 
+struct frame *encode_typing_changed(const struct uuid *conversation, const struct user_id *user,
+                                    uint32_t expires_in_ms)
+{
+	Martlet__V1__Item item = MARTLET__V1__ITEM__INIT;
+	Martlet__V1__TypingChanged typing = MARTLET__V1__TYPING_CHANGED__INIT;
+	struct uuid_text id = uuid_to_text(conversation);
+
+	typing.conversation_id = id.text;
+	typing.user = BORROW_TEXT(user->text);
+	typing.expires_in_ms = expires_in_ms;
+	item.kind_case = MARTLET__V1__ITEM__KIND_TYPING_CHANGED;
+	item.typing_changed = &typing;
+	return pack(&item);
+}
+
 bool encode_signal_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t after_seq,
                          const struct user_id *about, const char *node, const struct frame *frame)
 {

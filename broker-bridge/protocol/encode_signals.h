@@ -13,7 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A signal of any kind, already encoded for clients, from `node`. */
+/* Items. */
+struct frame *encode_typing_changed(const struct uuid *conversation, const struct user_id *user,
+                                    uint32_t expires_in_ms);
+
+/* Entries. The first two carry a signal of any kind, already encoded for clients, from `node`. */
 bool encode_signal_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t after_seq,
                          const struct user_id *about, const char *node, const struct frame *frame)
 	__attribute__((warn_unused_result));

@@ -129,7 +129,8 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                      {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
 	[STATEMENT_LOG] = {"log", LOG, 4, {UUIDS, BIGINTS, BIGINT, BIGINT}},
 	[STATEMENT_HEADS] = {"heads",
-                             "select c.id, c.last_seq from unnest($1::uuid[]) as i (id) "
+                             "select c.id, c.last_seq, c.member_count "
+                             "from unnest($1::uuid[]) as i (id) "
                              "join martlet.conversations c on c.id = i.id",
                              1,
                              {UUIDS}},
@@ -428,6 +429,7 @@ static void on_heads(void *context, const PGresult *result, const struct outcome
 	for (int row = 0; row < (int)count; row++) {
 		heads[row].conversation = row_uuid(result, row, 0);
 		heads[row].last_seq = (uint64_t)row_bigint(result, row, 1);
+		heads[row].member_count = (uint32_t)row_integer(result, row, 2);
 	}
 	question->done.heads(question->context, &answer);
 	free(heads);

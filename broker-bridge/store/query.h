@@ -97,6 +97,7 @@ void query_log(struct store *store, const struct log_place *places, size_t count
 struct head {
 	struct uuid conversation;
 	uint64_t last_seq;
+	uint32_t member_count;
 };
 
 struct heads_answer {

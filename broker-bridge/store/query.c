@@ -3,20 +3,12 @@
 #include "base/arena.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "store/people_statements.h"
 #include "store/private.h"
 #include "store/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define UUID ELEMENT_UUID
-#define TEXT ELEMENT_TEXT
-#define BIGINT ELEMENT_BIGINT
-#define INTEGER 23
-#define UUIDS 2951
-#define TEXTS 1009
-#define BIGINTS 1016
-#define BYTEAS 1001
 
 /* The columns of an event, for `e` is martlet.events: read by read_event. */
 #define EVENT_COLUMNS                                                                              \
@@ -70,6 +62,9 @@ const struct statement writer_statements[WRITER_STATEMENTS] = {
                               "from martlet.append($1, $2, $3, $4, $5, $6)",
                               6,
                               {UUIDS, TEXTS, UUIDS, TEXTS, BYTEAS, BIGINTS}},
+	[STATEMENT_BLOCK] = PEOPLE_BLOCK,
+	[STATEMENT_UNBLOCK] = PEOPLE_UNBLOCK,
+	[STATEMENT_SEE] = PEOPLE_SEE,
 	[STATEMENT_OPEN_DIRECT] = {"open_direct",
                                    "select is_created, conversation_id, created_at, users "
                                    "from martlet.open_direct($1, $2, $3)",
@@ -96,6 +91,9 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                "order by f.last_event_at desc, f.id desc",
                                2,
                                {TEXT, BIGINT}},
+	[STATEMENT_BLOCKED] = PEOPLE_BLOCKED,
+	[STATEMENT_BLOCKS_OF] = PEOPLE_BLOCKS_OF,
+	[STATEMENT_VISIBLE] = PEOPLE_VISIBLE,
 	[STATEMENT_MEMBERSHIPS] = {"memberships",
                                    "select " MEMBERSHIP_COLUMNS
                                    " from unnest($2::uuid[]) with ordinality as i (id, ord) "
@@ -517,7 +515,10 @@ static void on_direct(void *context, const PGresult *result, const struct outcom
 	struct question *question = context;
 	struct began_answer answer = {.outcome = *outcome};
 
-	if (rows(result))
+	if (rows(result) && PQgetisnull(result, 0, 1))
+		answer.outcome =
+			outcome_refuse(OUTCOME_PERMISSION_DENIED, "you cannot write to this user");
+	else if (rows(result))
 		answer.conversation = row_uuid(result, 0, 1);
 	if (rows(result) && row_boolean(result, 0, 0))
 		answer_began(question, result, 2, &answer);

@@ -4,7 +4,7 @@
 -- users; no (conversation, sender, client_message_id) may appear twice in one call. READ COMMITTED.
 -- Returns: one row an input, in no order; `ord` is its place, from 1. Status: 0 appended, 1 was there
 -- already (seq and time are the first one's), 2 no such conversation for this sender, 3 reply_to_seq is no
--- event of the conversation, 4 the other side of a direct conversation blocked the sender.
+-- event of the conversation, 4 one of the two in a direct conversation blocked the other.
 -- Locks: the conversations' rows, in order of id. The lock is a statement of its own, because a statement
 -- that waits for a lock goes on with the snapshot from before its wait, and would miss what the other one
 -- wrote.
@@ -47,7 +47,9 @@ begin
                 when c.kind = 1 and exists (
                     select
                     from members o
-                    join blocks b on b.user_id = o.user_id and b.blocked_id = i.sender
+                    join blocks b
+                        on (b.user_id = o.user_id and b.blocked_id = i.sender)
+                        or (b.user_id = i.sender and b.blocked_id = o.user_id)
                     where o.conversation_id = i.conversation_id and o.user_id <> i.sender
                 ) then 4
                 else 0

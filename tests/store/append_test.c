@@ -168,7 +168,7 @@ static void append_refused_is_told_apart_and_takes_no_number(void **state)
 	stage_close(&stage);
 }
 
-static void append_to_somebody_who_blocked_is_denied(void **state)
+static void append_across_a_block_is_denied_both_ways(void **state)
 {
 	struct stage stage;
 	struct sending sendings[2];
@@ -184,7 +184,7 @@ static void append_to_somebody_who_blocked_is_denied(void **state)
 	send_message(stage.store, &sendings[1], &began.answer.conversation, "dora", "no");
 	await(&stage, sendings[0].answers && sendings[1].answers);
 	assert_int_equal(sendings[0].answer.outcome.code, OUTCOME_PERMISSION_DENIED);
-	assert_int_equal(sendings[1].answer.outcome.code, OUTCOME_OK);
+	assert_int_equal(sendings[1].answer.outcome.code, OUTCOME_PERMISSION_DENIED);
 	stage_close(&stage);
 }
 
@@ -341,7 +341,7 @@ int main(void)
 		cmocka_unit_test(append_repeated_in_one_batch_is_one_event),
 		cmocka_unit_test(append_same_identity_of_another_sender_is_another_message),
 		cmocka_unit_test(append_refused_is_told_apart_and_takes_no_number),
-		cmocka_unit_test(append_to_somebody_who_blocked_is_denied),
+		cmocka_unit_test(append_across_a_block_is_denied_both_ways),
 		cmocka_unit_test(append_moves_the_conversation_up),
 		cmocka_unit_test(append_beyond_what_may_wait_is_refused),
 		cmocka_unit_test(append_two_stores_at_once_leave_no_gap_and_no_duplicate),

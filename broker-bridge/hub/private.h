@@ -7,10 +7,23 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* Across whom no signal goes to a user: blocked.c keeps it. */
+struct blocked {
+	struct user_id *users; /* in order of id; NULL if there are none */
+	size_t count;
+	bool is_known;
+	bool is_all;
+};
+
+/* Everybody, as long as it is not known. */
+bool blocked_has(const struct blocked *blocked, const struct user_id *user);
+void blocked_done(struct blocked *blocked);
+
 /* A user with sessions here. */
 struct hub_user {
 	struct user_id id;
 	uint64_t membership_version;
+	struct blocked blocked;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
 	UT_hash_handle hh;
@@ -29,6 +42,9 @@ struct hub {
 	struct hub_counts counts;
 };
 
+/* NULL if the user has no session here. */
+struct hub_user *hub_find_user(const struct hub *hub, const struct user_id *id);
+
 /* session.c tells the hub of its life. */
 void hub_add_session(struct hub *hub, struct session *session);
 void hub_remove_session(struct hub *hub, struct session *session);
@@ -41,6 +57,7 @@ struct session {
 	char device[LIMIT_DEVICE_BYTES + 1];
 
 	struct hub *hub;
+	struct hub_user *owner;                /* NULL unless identified and open */
 	struct session *prev, *next;           /* hub::sessions */
 	struct session *user_prev, *user_next; /* hub_user::sessions */
 	struct seat *seats;                    /* seat::session_prev, session_next */

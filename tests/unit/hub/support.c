@@ -1,6 +1,7 @@
 #include "unit/hub/support.h"
 
 #include "base/memory.h"
+#include "hub/blocked.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +102,11 @@ void client_open_catching_up(struct world *world, struct client *client, const c
 
 void client_open(struct world *world, struct client *client, const char *name)
 {
+	struct user_id id = user(name);
+
 	client_open_catching_up(world, client, name);
 	session_set_live(client->session);
+	hub_set_blocked(world->hub, &id, NULL, 0);
 }
 
 void client_read(struct client *client)

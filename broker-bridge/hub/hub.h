@@ -16,6 +16,7 @@
 #include "hub/session.h"
 #include "model/frame.h"
 #include "model/id.h"
+#include "model/presence.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,11 @@ struct hub_needs {
 	void (*on_lag)(void *context, struct session *session);
 	/* The session is closing or its door is gone: forget it. Called once, if it was identified. */
 	void (*on_session_gone)(void *context, struct session *session);
+	/* What a user's sessions here say of its presence changed; `is_gone` because one of them went. */
+	void (*on_presence)(void *context, const struct user_id *user, enum presence now,
+	                    bool is_gone);
+	/* The newest change of a user's memberships that is known here is another one. */
+	void (*on_memberships)(void *context, const struct user_id *user);
 };
 
 struct hub_options {

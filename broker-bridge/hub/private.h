@@ -26,6 +26,7 @@ struct hub_user {
 	struct blocked blocked;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
+	enum presence presence; /* as told; 0 at first */
 	UT_hash_handle hh;
 };
 
@@ -50,6 +51,7 @@ void hub_add_session(struct hub *hub, struct session *session);
 void hub_remove_session(struct hub *hub, struct session *session);
 void hub_user_arrives(struct hub *hub, struct session *session);
 void hub_user_leaves(struct hub *hub, struct session *session);
+void hub_user_says(struct hub *hub, struct session *session);
 
 struct session {
 	uint64_t id;
@@ -79,6 +81,7 @@ struct session {
 	uint32_t last_warning_ms; /* between the token's warning and its end */
 	struct frame *warning;    /* the token's; NULL once queued */
 	bool is_paused;
+	bool is_away; /* as its client says */
 };
 
 /* conversation.c keeps these two. */

@@ -55,6 +55,15 @@ static void ignore_user(void *context, const struct user_id *user)
 	(void)user;
 }
 
+static void ignore_presence(void *context, const struct user_id *user, enum presence now,
+                            bool is_gone)
+{
+	(void)context;
+	(void)user;
+	(void)now;
+	(void)is_gone;
+}
+
 static void ignore_conversation(void *context, const struct uuid *conversation)
 {
 	(void)context;
@@ -90,8 +99,17 @@ static int set_up(void **state)
 	                                    .linger_ms = 1000,
 	                                    .hole_ms = 20};
 	const struct hub_needs needs = {
-		world,   ignore_user, ignore_user,   ignore_conversation, ignore_conversation,
-		on_hole, on_lag,      ignore_session};
+		.context = world,
+		.on_user_live = ignore_user,
+		.on_user_idle = ignore_user,
+		.on_conversation_live = ignore_conversation,
+		.on_conversation_idle = ignore_conversation,
+		.on_hole = on_hole,
+		.on_lag = on_lag,
+		.on_session_gone = ignore_session,
+		.on_presence = ignore_presence,
+		.on_memberships = ignore_user,
+	};
 
 	world->options = (struct session_options){.outbound_bytes = 8 * EVENTS * 2,
 	                                          .outbound_low_bytes = 8 * EVENTS,

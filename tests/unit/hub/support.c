@@ -29,6 +29,16 @@ static void ignore_user(void *context, const struct user_id *id)
 	(void)id;
 }
 
+static void on_presence(void *context, const struct user_id *id, enum presence now, bool is_gone)
+{
+	struct world *world = context;
+
+	(void)id;
+	world->told++;
+	world->word = now;
+	world->is_gone = is_gone;
+}
+
 static void ignore_conversation(void *context, const struct uuid *conversation)
 {
 	(void)context;
@@ -60,6 +70,8 @@ int world_set_up(void **state)
 		.on_hole = ignore_conversation,
 		.on_lag = ignore_session,
 		.on_session_gone = ignore_session,
+		.on_presence = on_presence,
+		.on_memberships = ignore_user,
 	};
 
 	world->options = (struct session_options){.outbound_bytes = 80,

@@ -26,6 +26,10 @@ struct world {
 	struct timers timers;
 	struct hub *hub;
 	struct session_options options;
+	/* What the sessions of the last user come to, and how often that was told of any. */
+	enum presence word;
+	bool is_gone;
+	int told;
 };
 
 /* For cmocka_unit_test_setup_teardown: the state is a world. */

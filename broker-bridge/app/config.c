@@ -108,7 +108,10 @@ static const struct key keys[] = {
 	COUNT(limits, list_conversations, LIMIT_LIST_CONVERSATIONS, 1, 1000),
 	COUNT(limits, cursors, LIMIT_CURSORS, 0, 10000),
 	COUNT(limits, resume_events, LIMIT_RESUME_EVENTS, 1, 100000),
+	COUNT(limits, list_members, LIMIT_LIST_MEMBERS, 1, 1000),
 	COUNT(limits, typing_members, LIMIT_TYPING_MEMBERS, 0, LIMIT_GROUP_MEMBERS_MOST),
+	COUNT(limits, watched_users, LIMIT_WATCHED_USERS, 0, 10000),
+	COUNT(limits, blocked_users, LIMIT_BLOCKED_USERS, 0, 10000),
 	COUNT(limits, append_batch, LIMIT_APPEND_BATCH, 1, 512),
 };
 

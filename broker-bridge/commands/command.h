@@ -21,6 +21,8 @@ struct dispatcher {
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 struct command {
@@ -33,6 +35,7 @@ struct command {
 
 	/* What a command keeps while it waits for an answer. */
 	struct uuid conversation;
+	struct user_id other;
 	bool is_created;
 };
 
@@ -59,7 +62,7 @@ struct command_row {
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, groups.c, signals.c */
+/* session.c, messages.c, reading.c, groups.c, signals.c, safety.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
@@ -69,5 +72,11 @@ void command_list_conversations(struct command *command);
 void command_open_direct(struct command *command);
 void command_create_group(struct command *command);
 void command_set_typing(struct command *command);
+void command_watch_presence(struct command *command);
+void command_unwatch_presence(struct command *command);
+void command_set_presence(struct command *command);
+void command_block_user(struct command *command);
+void command_unblock_user(struct command *command);
+void command_list_blocked(struct command *command);
 
 #endif

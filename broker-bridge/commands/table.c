@@ -15,6 +15,12 @@ static const struct command_row rows[] = {
 	ROW(OPEN_DIRECT, open_direct),
 	ROW(CREATE_GROUP, create_group),
 	ROW(SET_TYPING, set_typing),
+	ROW(WATCH_PRESENCE, watch_presence),
+	ROW(UNWATCH_PRESENCE, unwatch_presence),
+	ROW(SET_PRESENCE, set_presence),
+	ROW(BLOCK_USER, block_user),
+	ROW(UNBLOCK_USER, unblock_user),
+	ROW(LIST_BLOCKED, list_blocked),
 };
 
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind)

@@ -129,6 +129,9 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->outbound_bytes = limits->outbound_bytes;
 	wire->pending_commands = limits->pending_commands;
 	wire->typing_members = limits->typing_members;
+	wire->watched_users = limits->watched_users;
+	wire->blocked_users = limits->blocked_users;
+	wire->list_members = limits->list_members;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)

@@ -32,6 +32,9 @@ struct protocol_limits {
 	uint32_t outbound_bytes;
 	uint32_t pending_commands;
 	uint32_t typing_members;
+	uint32_t watched_users;
+	uint32_t blocked_users;
+	uint32_t list_members;
 };
 
 struct welcome {

@@ -79,6 +79,10 @@ struct config {
 		uint32_t list_conversations;
 		uint32_t cursors;
 		uint32_t resume_events;
+		uint32_t list_members;
+		uint32_t typing_members;
+		uint32_t watched_users;
+		uint32_t blocked_users;
 		uint32_t append_batch;
 		uint32_t edit_window_s;
 		uint32_t receipt_members;

@@ -11,10 +11,12 @@
 #include "base/version.h"
 #include "commands/dispatch.h"
 #include "flow/announce.h"
+#include "flow/blocks.h"
 #include "flow/deliver.h"
 #include "flow/resume.h"
 #include "flow/signals.h"
 #include "flow/sweep.h"
+#include "flow/watching.h"
 #include "front/http_door.h"
 #include "front/websocket_door.h"
 #include "hub/hub.h"
@@ -58,6 +60,8 @@ struct worker {
 	struct sweep *sweep;
 	struct announce *announce;
 	struct signals *signals;
+	struct watching *watching;
+	struct blocks *blocks;
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
@@ -95,6 +99,8 @@ static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t s
 			.hub = worker->hub,
 			.resume = worker->resume,
 			.signals = worker->signals,
+			.blocks = worker->blocks,
+			.watching = worker->watching,
 		},
 		bytes, size);
 }
@@ -104,11 +110,21 @@ static void on_up(void *context)
 	struct worker *worker = context;
 
 	sweep_now(worker->sweep);
+	blocks_on_up(worker->blocks);
+	watching_on_up(worker->watching);
 }
 
 static void on_down(void *context)
 {
 	(void)context;
+}
+
+static void on_node(void *context, const char *node, bool is_alive)
+{
+	const struct worker *worker = context;
+
+	log_debug("node", log_text("name", node), log_text("state", is_alive ? "alive" : "gone"));
+	watching_on_node(worker->watching, node);
 }
 
 static void on_hole(void *context, const struct uuid *conversation)
@@ -121,7 +137,10 @@ static void on_hole(void *context, const struct uuid *conversation)
 /* The hub gives all its needs one context, and most are met by resume. */
 static void on_user_live(void *context, const struct user_id *user)
 {
-	resume_on_user_live(((struct worker *)context)->resume, user);
+	const struct worker *worker = context;
+
+	resume_on_user_live(worker->resume, user);
+	blocks_on_user_live(worker->blocks, user);
 }
 
 static void on_user_idle(void *context, const struct user_id *user)
@@ -141,7 +160,10 @@ static void on_conversation_idle(void *context, const struct uuid *conversation)
 
 static void on_lag(void *context, struct session *session)
 {
-	resume_on_lag(((struct worker *)context)->resume, session);
+	const struct worker *worker = context;
+
+	resume_on_lag(worker->resume, session);
+	watching_on_room(worker->watching, session);
 }
 
 static void on_left(void *context, struct session *session, const struct uuid *conversation,
@@ -150,9 +172,31 @@ static void on_left(void *context, struct session *session, const struct uuid *c
 	resume_on_left(((struct worker *)context)->resume, session, conversation, seq);
 }
 
+static void on_departure(void *context, const struct user_id *user)
+{
+	watching_recheck_user(((struct worker *)context)->watching, user);
+}
+
 static void on_session_gone(void *context, struct session *session)
 {
-	resume_on_session_gone(((struct worker *)context)->resume, session);
+	const struct worker *worker = context;
+
+	resume_on_session_gone(worker->resume, session);
+	watching_on_session_gone(worker->watching, session);
+}
+
+static void on_presence(void *context, const struct user_id *user, enum presence now, bool is_gone)
+{
+	watching_on_presence(((struct worker *)context)->watching, user, now, is_gone);
+}
+
+/* Blocks raise the same version. */
+static void on_memberships(void *context, const struct user_id *user)
+{
+	const struct worker *worker = context;
+
+	blocks_reload(worker->blocks, user);
+	watching_recheck_user(worker->watching, user);
 }
 
 static bool is_ready(void *context, char *ret_reason, size_t size)
@@ -248,6 +292,8 @@ static void end(struct worker *worker)
 		return;
 	worker->is_ending = true;
 	sweep_stop(worker->sweep);
+	blocks_stop(worker->blocks);
+	watching_stop(worker->watching);
 	worker->open_rooms = 4;
 	websocket_door_close(worker->websocket_door, on_room_closed, worker);
 	http_door_close(worker->http_door, on_room_closed, worker);
@@ -294,6 +340,7 @@ static void drain(struct worker *worker)
 	worker->is_draining = true;
 	websocket_door_stop_listening(worker->websocket_door);
 	http_door_stop_listening(worker->http_door);
+	watching_on_drain(worker->watching);
 	hub_each_session(worker->hub, send_away, NULL);
 	uv_timer_start(&worker->drain_timer, on_drain_over, worker->config->node.drain_ms, 0);
 }
@@ -314,6 +361,10 @@ static struct protocol_limits limits_of(const struct config *config)
 		.pending_commands = config->websocket.pending_commands,
 		.edit_window_s = config->limits.edit_window_s,
 		.receipt_members = config->limits.receipt_members,
+		.typing_members = config->limits.typing_members,
+		.watched_users = config->limits.watched_users,
+		.blocked_users = config->limits.blocked_users,
+		.list_members = config->limits.list_members,
 		.commands_per_second = config->limits.commands_per_second,
 		.command_burst = config->limits.command_burst,
 		.writes_per_second = config->limits.writes_per_second,
@@ -439,7 +490,7 @@ static void create_neighbours(struct worker *worker)
 			.publish_pending = LIMIT_PUBLISH_PENDING,
 			.linger_ms = LIMIT_LINGER_MS,
 		},
-		&(struct link_needs){worker, on_bus, on_up, on_down});
+		&(struct link_needs){worker, on_bus, on_up, on_down, on_node});
 }
 
 static void create_hub(struct worker *worker)
@@ -454,7 +505,10 @@ static void create_hub(struct worker *worker)
 		.on_hole = on_hole,
 		.on_lag = on_lag,
 		.on_left = on_left,
+		.on_departure = on_departure,
 		.on_session_gone = on_session_gone,
+		.on_presence = on_presence,
+		.on_memberships = on_memberships,
 	};
 
 	worker->resume = resume_create(
@@ -499,14 +553,31 @@ static void create_flow(struct worker *worker)
 	                             LIMIT_SWEEP_MS);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   config->mosquitto.shards);
-	worker->signals =
-		signals_create(worker->hub, worker->link, worker->node, config->mosquitto.shards);
+	worker->signals = signals_create(
+		&(struct signals_options){
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.typing_members = config->limits.typing_members,
+		},
+		worker->hub, worker->link);
+	worker->watching = watching_create(
+		&(struct watching_options){
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.watched_users = config->limits.watched_users,
+			.clock_ms = clock_ms,
+		},
+		worker->hub, worker->store, worker->link, &worker->timers);
+	worker->blocks = blocks_create(worker->hub, worker->store, worker->link, worker->watching,
+	                               &worker->timers, config->mosquitto.shards);
 	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
 								 .keys = worker->keys,
 								 .store = worker->store,
 								 .announce = worker->announce,
 								 .resume = worker->resume,
 								 .signals = worker->signals,
+								 .blocks = worker->blocks,
+								 .watching = worker->watching,
 							 });
 }
 
@@ -629,6 +700,8 @@ static void destroy_rooms(struct worker *worker)
 	dispatcher_destroy(worker->dispatcher);
 	announce_destroy(worker->announce);
 	signals_destroy(worker->signals);
+	blocks_destroy(worker->blocks);
+	watching_destroy(worker->watching);
 	sweep_destroy(worker->sweep);
 	hub_destroy(worker->hub);
 	resume_destroy(worker->resume);

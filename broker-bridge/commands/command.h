@@ -22,6 +22,8 @@ struct dispatcher {
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 struct command {
@@ -34,6 +36,7 @@ struct command {
 
 	/* What a command keeps while it waits for an answer. */
 	struct uuid conversation;
+	struct user_id other;
 	bool is_created;
 	int64_t until_ms;
 };
@@ -74,7 +77,7 @@ struct command_row {
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, receipts.c, groups.c */
+/* session.c, messages.c, reading.c, receipts.c, groups.c, signals.c, safety.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
@@ -98,5 +101,12 @@ void command_remove_member(struct command *command);
 void command_leave(struct command *command);
 void command_set_role(struct command *command);
 void command_set_mute(struct command *command);
+void command_set_typing(struct command *command);
+void command_watch_presence(struct command *command);
+void command_unwatch_presence(struct command *command);
+void command_set_presence(struct command *command);
+void command_block_user(struct command *command);
+void command_unblock_user(struct command *command);
+void command_list_blocked(struct command *command);
 
 #endif

@@ -21,6 +21,8 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
 	dispatcher->announce = rooms->announce;
 	dispatcher->resume = rooms->resume;
 	dispatcher->signals = rooms->signals;
+	dispatcher->blocks = rooms->blocks;
+	dispatcher->watching = rooms->watching;
 	return dispatcher;
 }
 

@@ -19,12 +19,14 @@
 #include <stdint.h>
 
 struct announce;
+struct blocks;
 struct dispatcher;
 struct resume;
 struct session;
 struct signals;
 struct store;
 struct token_keys;
+struct watching;
 
 struct dispatcher_options {
 	const char *server; /* name and version, for Welcome */
@@ -44,6 +46,8 @@ struct dispatcher_rooms {
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 /* Everything is borrowed for its life. */

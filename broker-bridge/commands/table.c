@@ -33,6 +33,13 @@ static const struct command_row rows[] = {
 	WRITE(LEAVE, leave),
 	WRITE(SET_ROLE, set_role),
 	ROW(SET_MUTE, set_mute),
+	ROW(SET_TYPING, set_typing),
+	ROW(WATCH_PRESENCE, watch_presence),
+	ROW(UNWATCH_PRESENCE, unwatch_presence),
+	ROW(SET_PRESENCE, set_presence),
+	ROW(BLOCK_USER, block_user),
+	ROW(UNBLOCK_USER, unblock_user),
+	ROW(LIST_BLOCKED, list_blocked),
 };
 
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind)

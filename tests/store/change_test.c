@@ -545,7 +545,7 @@ static void remove_is_for_higher_roles(void **state)
 	stage_close(&stage);
 }
 
-static void leave_is_for_all_but_the_last_owner(void **state)
+static void leave_again_is_free_and_the_last_owner_stays(void **state)
 {
 	struct stage stage;
 	struct uuid group;
@@ -558,8 +558,10 @@ static void leave_is_for_all_but_the_last_owner(void **state)
 	assert_refused(leave(&stage, direct_with_message(&stage, "lea", "leo"), "lea"),
 	               OUTCOME_FAILED_PRECONDITION, "direct");
 	assert_changed(leave(&stage, group, "bob"), EVENT_MEMBER_REMOVED);
+	assert_was_so(leave(&stage, group, "bob"));
 	assert_changed(leave(&stage, group, "carol"), EVENT_MEMBER_REMOVED);
 	assert_changed(leave(&stage, group, "alice"), EVENT_MEMBER_REMOVED);
+	assert_was_so(leave(&stage, group, "alice"));
 	assert_int_equal(sql_number(stage.sql,
 	                            "select member_count from martlet.conversations "
 	                            "where id = '%s'",
@@ -768,7 +770,7 @@ int main(void)
 		cmocka_unit_test(add_is_refused_beyond_the_bound_to_members_and_in_direct_ones),
 		cmocka_unit_test(remove_and_add_again_begin_a_new_membership),
 		cmocka_unit_test(remove_is_for_higher_roles),
-		cmocka_unit_test(leave_is_for_all_but_the_last_owner),
+		cmocka_unit_test(leave_again_is_free_and_the_last_owner_stays),
 		cmocka_unit_test(roles_are_given_by_owners_and_one_remains),
 		cmocka_unit_test(membership_changes_raise_the_version_of_those_they_are_about),
 		cmocka_unit_test(mixed_changes_from_two_stores_neither_lock_up_nor_leave_a_gap),

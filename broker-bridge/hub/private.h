@@ -71,6 +71,7 @@ struct seat {
 	struct seat *prev, *next;                 /* conversation::seats */
 	struct seat *session_prev, *session_next; /* session::seats */
 	uint64_t seq;                             /* the session has everything up to it */
+	uint64_t member_seq; /* its user was a member there: a removal up to it is past */
 	bool is_lagging;
 };
 

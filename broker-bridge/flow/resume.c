@@ -36,6 +36,7 @@ struct wanted {
 	struct uuid conversation;
 	uint64_t
 		after_seq; /* the client's cursor, or where the log ended when it was seen as followed */
+	uint64_t member_seq; /* the user was seen to be a member there */
 	bool has_cursor;
 	bool is_joined;   /* it is news to the client */
 	bool is_unstated; /* the client will list it when it wants to */
@@ -249,7 +250,7 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 	struct known_cursor *known;
 
 	wanted->after_seq = follow->last_seq;
-
+	wanted->member_seq = follow->last_seq;
 	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation),
 	          known);
 	if (known) {
@@ -361,7 +362,7 @@ static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, ui
 		after_seq = last_seq;
 	}
 	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session,
-	                  after_seq);
+	                  after_seq, wanted->member_seq);
 }
 
 static void state(struct catch_up *catch_up, const struct wanted *wanted,
@@ -450,6 +451,7 @@ static void on_memberships(void *context, const struct memberships_answer *answe
 
 		if (wanted) {
 			wanted->is_stated = true;
+			wanted->member_seq = membership->last_seq;
 			state(catch_up, wanted, membership);
 		}
 	}

@@ -298,6 +298,7 @@ static void heads_are_the_newest_numbers(void **state)
 	assert_int_equal(heads.count, 1);
 	assert_true(uuid_is_equal(&heads.heads[0].conversation, &ids[1]));
 	assert_int_equal(heads.heads[0].last_seq, 3);
+	assert_int_equal(heads.heads[0].member_count, 2);
 	stage_close(&stage);
 }
 

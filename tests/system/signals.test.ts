@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, describe, it } from "node:test";
-import { PresenceStatus } from "../../clients/web/src/gen/martlet/v1/signals.ts";
+import { PresenceStatus } from "../../clients/web/src/gen/martlet.js";
 import { freshUser, until, workers } from "./support.ts";
 import {
   block,
@@ -21,7 +21,7 @@ import {
   wire,
   wireNotOn,
   wireOn,
-} from "./wire.ts";
+} from "./talk.ts";
 
 after(closeWires);
 

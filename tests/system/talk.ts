@@ -1,102 +1,51 @@
-/** Clients below the SDK: what is sent and what comes, as the generated code has it. */
+/** Sessions that ask and are answered, in few words; on wire.ts. */
 import assert from "node:assert/strict";
-import { Code } from "../../clients/web/src/gen/martlet/v1/error.ts";
-import {
-  ClientFrame,
-  type Item,
-  type Reply,
-  ServerFrame,
-} from "../../clients/web/src/gen/martlet/v1/frame.ts";
-import type { PresenceStatus } from "../../clients/web/src/gen/martlet/v1/signals.ts";
-import { server, token, until } from "./support.ts";
+import type { Item, PresenceStatus, Reply } from "../../clients/web/src/gen/martlet.js";
+import { until } from "./support.ts";
+import { type Command, codeOf, connect, type Wire as Line } from "./wire.ts";
 
-export type Command = NonNullable<ClientFrame["command"]>;
-export type Kind = NonNullable<Item["kind"]>;
-export type Result = NonNullable<Reply["result"]>;
-type ValueOf<Case extends Kind["$case"]> = Extract<Kind, { $case: Case }>["value"];
-type ResultOf<Case extends Result["$case"]> = Extract<Result, { $case: Case }>["value"];
+export { closeWires } from "./wire.ts";
+
+type ValueOf<Kind extends keyof Item> = NonNullable<Item[Kind]>;
 
 export interface Wire {
   readonly user: string;
   readonly node: string;
   /** Everything that came, in order. */
-  readonly items: Kind[];
+  readonly items: readonly Item[];
   readonly isClosed: () => boolean;
   /** The answer, which is of this kind. */
-  ask<Case extends Result["$case"]>(command: Command, expected: Case): Promise<ResultOf<Case>>;
+  ask<Kind extends keyof Reply>(command: Command, expected: Kind): Promise<NonNullable<Reply[Kind]>>;
   /** The name of the error's code, its field and its text. */
   refused(command: Command): Promise<{ code: string; field: string; message: string }>;
   /** All items of a kind so far. */
-  all<Case extends Kind["$case"]>(kind: Case): ValueOf<Case>[];
+  all<Kind extends keyof Item>(kind: Kind): ValueOf<Kind>[];
   close(): void;
 }
 
-const wires = new Set<Wire>();
-
-export function closeWires(): void {
-  for (const wire of wires) wire.close();
-  wires.clear();
-}
-
-const nameOf = (code: number): string =>
-  Object.entries(Code)
-    .find(([, value]) => value === code)?.[0]
-    .replace("CODE_", "") ?? String(code);
+const talking = (line: Line): Wire => ({
+  user: line.user,
+  node: line.node,
+  items: line.items,
+  isClosed: () => !line.isOpen,
+  all: (kind) =>
+    line.items.flatMap((item) => (item[kind] ? [item[kind] as ValueOf<typeof kind>] : [])),
+  async ask(command, expected) {
+    const reply = await line.ask(command);
+    assert.ok(reply[expected], JSON.stringify(reply));
+    return reply[expected];
+  },
+  async refused(command) {
+    const reply = await line.ask(command);
+    assert.ok(reply.error, JSON.stringify(reply));
+    return { ...reply.error, code: codeOf(reply) };
+  },
+  close: () => void line.close(),
+});
 
 /** A session that is ready, on whatever worker. */
-export async function wire(user: string, device = "wire"): Promise<Wire> {
-  const socket = new WebSocket(server.url, ["martlet.v1"]);
-  const items: Kind[] = [];
-  let lastId = 0;
-  let closed = false;
-  socket.binaryType = "arraybuffer";
-  socket.onclose = () => {
-    closed = true;
-  };
-  socket.onmessage = ({ data }) => {
-    for (const { kind } of ServerFrame.decode(new Uint8Array(data)).items)
-      if (kind) items.push(kind);
-  };
-  const all = <Case extends Kind["$case"]>(kind: Case) =>
-    items.flatMap((item) => (item.$case === kind ? [item.value as ValueOf<Case>] : []));
-  const reply = async (command: Command): Promise<Result> => {
-    const requestId = ++lastId;
-    socket.send(ClientFrame.encode({ requestId, command }).finish() as Uint8Array<ArrayBuffer>);
-    const { result } = await until(`${user}: ${command.$case} is answered`, () =>
-      all("reply").find((one) => one.requestId === requestId),
-    );
-    assert.ok(result);
-    return result;
-  };
-  await new Promise((resolve) => {
-    socket.onopen = resolve;
-    socket.onerror = resolve;
-  });
-  const value = { token: token(user), device, client: "test/1", protocolMin: 1, protocolMax: 1 };
-  const hello: Command = { $case: "hello", value: { ...value, features: [], cursors: [] } };
-  socket.send(ClientFrame.encode({ requestId: 0, command: hello }).finish() as never);
-  await until(`${user} is ready`, () => all("ready").length > 0);
-  const one: Wire = {
-    user,
-    node: all("welcome")[0]?.node ?? "",
-    items,
-    isClosed: () => closed,
-    all,
-    async ask(command, expected) {
-      const result = await reply(command);
-      assert.equal(result.$case, expected, JSON.stringify(result));
-      return result.value as never;
-    },
-    async refused(command) {
-      const result = await reply(command);
-      assert.ok(result.$case === "error", JSON.stringify(result));
-      return { ...result.value, code: nameOf(result.value.code) };
-    },
-    close: () => socket.close(),
-  };
-  wires.add(one);
-  return one;
-}
+export const wire = async (user: string, device = "wire"): Promise<Wire> =>
+  talking(await connect(user, { device }));
 
 /** The same on a worker for which `isRight` holds. */
 async function wireWhere(

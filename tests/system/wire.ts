@@ -186,10 +186,15 @@ export async function say(wire: Wire, conversationId: string, body: string): Pro
 }
 
 /** Waits until a session has the event with this number. */
-export async function untilSeen(wire: Wire, conversationId: string, seq: number): Promise<void> {
-  await until(`${wire.user} has event ${seq}`, () =>
-    wire.items.some(({ event }) => event?.conversationId === conversationId && event.seq === seq),
-  );
+export async function untilSeen(
+  wire: Wire,
+  conversationId: string,
+  seq: number,
+  deadlineMs?: number,
+): Promise<void> {
+  const isSeen = () =>
+    wire.items.some(({ event }) => event?.conversationId === conversationId && event.seq === seq);
+  await until(`${wire.user} has event ${seq}`, isSeen, deadlineMs);
 }
 
 /** Asks PostgreSQL itself: rows of columns as text. */

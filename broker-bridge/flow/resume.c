@@ -764,12 +764,23 @@ struct hint {
 	const struct uuid *conversation;
 };
 
+/* A node's own hint comes back to it from the bus, perhaps before the first one is followed. */
+static bool is_hinted(const struct catch_up *catch_up, const struct uuid *conversation)
+{
+	for (size_t i = 0; i < catch_up->hints_count; i++) {
+		if (uuid_is_equal(&catch_up->hints[i], conversation))
+			return true;
+	}
+	return false;
+}
+
 static void add_hint(void *context, struct session *session)
 {
 	const struct hint *hint = context;
 	struct catch_up *catch_up = find(hint->resume, session);
 
-	if (!catch_up || is_seated(catch_up, hint->conversation))
+	if (!catch_up || is_seated(catch_up, hint->conversation) ||
+	    is_hinted(catch_up, hint->conversation))
 		return;
 	if (catch_up->hints_count == HINTS)
 		catch_up->is_refresh_asked = true;
@@ -811,14 +822,17 @@ void resume_on_lag(void *context, struct session *session)
 		go_on_later(catch_up, 0);
 }
 
+/* The hint of a user's return may have come before the news of its going, when it still sat here, and said nothing
+ * then. So each going asks how it stands now. */
 void resume_on_left(void *context, struct session *session, const struct uuid *conversation,
                     uint64_t seq)
 {
+	struct hint hint = {context, conversation};
 	struct frame *frame = encode_conversation_left(conversation, seq);
 
-	(void)context;
 	session_push(session, frame);
 	frame_unref(frame);
+	add_hint(&hint, session);
 }
 
 /* Shards. */

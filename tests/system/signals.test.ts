@@ -144,11 +144,10 @@ describe("typing", () => {
 /** What a watcher was told of a user, by answers and by changes. */
 const told = (watcher: Wire, user: string) =>
   watcher.items
-    .flatMap((item) => {
-      if (item.$case === "presenceChanged") return item.value.presence ?? [];
-      if (item.$case !== "reply" || item.value.result?.$case !== "watchPresence") return [];
-      return item.value.result.value.presences;
-    })
+    .flatMap(
+      ({ presenceChanged, reply }) =>
+        presenceChanged?.presence ?? reply?.watchPresence?.presences ?? [],
+    )
     .filter((one) => one.user === user);
 
 /** The same as a story: what it became, and no beginning with nobody. */
@@ -159,7 +158,7 @@ const statuses = (watcher: Wire, user: string) =>
 
 const see = (watcher: Wire, ...users: string[]) => watcher.ask(watch(...users), "watchPresence");
 
-const becomes = (watcher: Wire, user: string, status: PresenceStatus) =>
+const becomes = (watcher: Wire, user: string, status: number) =>
   until(
     `${user} becomes ${status} to ${watcher.user}`,
     () => told(watcher, user).at(-1)?.status === status,
@@ -414,7 +413,7 @@ describe("a command about signals or blocks that is wrong is refused, and names 
     ["ending to watch what is no user", unwatch("é"), "users[0]"],
     ["being nothing", presence(PresenceStatus.PRESENCE_STATUS_UNSPECIFIED), "status"],
     ["being offline", presence(OFFLINE), "status"],
-    ["being what nobody knows", presence(99 as PresenceStatus), "status"],
+    ["being what nobody knows", presence(99), "status"],
     ["blocking nobody", block(""), "user"],
     ["blocking what is no user", block("a/b"), "user"],
     ["ending to block what is no user", unblock("#"), "user"],

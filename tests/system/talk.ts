@@ -1,10 +1,10 @@
 /** Sessions that ask and are answered, in few words; on wire.ts. */
 import assert from "node:assert/strict";
-import type { Item, PresenceStatus, Reply } from "../../clients/web/src/gen/martlet.js";
+import type { Item, Reply } from "../../clients/web/src/gen/martlet.js";
 import { until } from "./support.ts";
 import { type Command, codeOf, connect, type Wire as Line } from "./wire.ts";
 
-export { closeWires } from "./wire.ts";
+export { type Command, closeWires } from "./wire.ts";
 
 type ValueOf<Kind extends keyof Item> = NonNullable<Item[Kind]>;
 
@@ -15,7 +15,10 @@ export interface Wire {
   readonly items: readonly Item[];
   readonly isClosed: () => boolean;
   /** The answer, which is of this kind. */
-  ask<Kind extends keyof Reply>(command: Command, expected: Kind): Promise<NonNullable<Reply[Kind]>>;
+  ask<Kind extends keyof Reply>(
+    command: Command,
+    expected: Kind,
+  ): Promise<NonNullable<Reply[Kind]>>;
   /** The name of the error's code, its field and its text. */
   refused(command: Command): Promise<{ code: string; field: string; message: string }>;
   /** All items of a kind so far. */
@@ -103,7 +106,7 @@ export const unwatch = (...users: string[]): Command => ({
   $case: "unwatchPresence",
   value: { users },
 });
-export const presence = (status: PresenceStatus): Command => ({
+export const presence = (status: number): Command => ({
   $case: "setPresence",
   value: { status },
 });

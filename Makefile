@@ -17,6 +17,7 @@ PORT ?= 8080
 DATA ?= data
 
 BUILD ?= build
+export BUILD PORT DATA T BENCH_SECONDS
 OUT := $(BUILD)/$(VARIANT)
 Q := $(if $(V),,@)
 
@@ -157,7 +158,7 @@ $(BUILD)/web/index.html: $(WEB) clients/web/src/gen/martlet.js
 
 # ---- lint ------------------------------------------------------------------------------------------
 
-C_FILES := $(SOURCES) $(HEADERS) $(TESTS) $(BENCH) $(wildcard tests/bench/*.h)
+C_FILES := $(SOURCES) $(HEADERS) $(sort $(TESTS) $(BENCH) $(wildcard tests/*/*.[ch]))
 
 lint: deps $(GENERATED:.c=.h) clients/web/src/gen/martlet.js ## all of the following
 	@$(MAKE) lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web lint-shell
@@ -177,9 +178,10 @@ lint-cppcheck: ## cppcheck finds nothing
 lint-proto: ## buf finds nothing in proto/
 	@node_modules/.bin/buf lint proto
 lint-web: ## the types and style of the TypeScript
-	@npm run --silent check 2>/dev/null
+	@npm run --silent check >$(BUILD)/lint-web.log 2>&1 || { cat $(BUILD)/lint-web.log; exit 1; }
 lint-shell: ## shellcheck finds nothing
-	@shellcheck -x -e SC2016,SC2317 .ci/run $(filter-out %.txt,$(wildcard tests/harness/*) tests/bench/run)
+	@shellcheck -x -e SC2016,SC2317 .ci/run tests/bench/run \
+		$(filter-out %.txt %.c %.ts,$(wildcard tests/harness/*))
 
 # ---- words -----------------------------------------------------------------------------------------
 
@@ -189,41 +191,69 @@ help: ## this list
 deps: ## installs what is missing: Debian packages, npm packages
 	@tests/harness/deps
 
-run: deps ## a private PostgreSQL, Mosquitto and Martlet until Ctrl-C; PORT= and DATA= choose where
-	@$(MAKE) all
-	@PORT=$(PORT) DATA=$(DATA) tests/harness/run
+# Two makes in one folder build one after the other.
+ALONE := flock $(BUILD)/lock
+# A script that starts servers ends them when make is told to end, and also when make is killed.
+SCRIPT := exec setpriv --pdeathsig TERM
 
-test: deps ## everything that tests; T=pattern picks files
-	@$(MAKE) all
-	@$(MAKE) VARIANT=test test-programs
-	@T=$(T) tests/harness/test
+run: deps $(BUILD)/lock ## a private PostgreSQL, Mosquitto and Martlet until Ctrl-C; PORT= and DATA= choose where
+	@$(ALONE) $(MAKE) all harness
+	@$(SCRIPT) tests/harness/run
 
-test-unit: deps ## the rooms one by one, under sanitizers
-	@$(MAKE) VARIANT=test test-programs
-	@T=$(T) tests/harness/test unit
+test: deps $(BUILD)/lock ## everything that tests; T=pattern picks files
+	@$(ALONE) $(MAKE) all harness
+	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(SCRIPT) tests/harness/test
 
-test-store: deps ## the store against PostgreSQL, under sanitizers
-	@$(MAKE) all
-	@$(MAKE) VARIANT=test test-programs
-	@T=$(T) tests/harness/test store
+test-unit: deps $(BUILD)/lock ## the rooms one by one, under sanitizers
+	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(SCRIPT) tests/harness/test unit
 
-test-web: deps clients/web/src/gen/martlet.js ## the TypeScript SDK by itself
-	@T=$(T) tests/harness/test web
+test-front: deps $(BUILD)/lock ## the doors by themselves, under sanitizers
+	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(SCRIPT) tests/harness/test front
 
-test-system: deps ## the program, on real servers
-	@$(MAKE) all
-	@T=$(T) tests/harness/test system
+test-link: deps $(BUILD)/lock ## the link against Mosquitto, under sanitizers
+	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(SCRIPT) tests/harness/test link
 
-test-browser: deps ## the demo page in Chromium
-	@$(MAKE) all
-	@T=$(T) tests/harness/test browser
+test-store: deps $(BUILD)/lock ## the store against PostgreSQL, under sanitizers
+	@$(ALONE) $(MAKE) all harness
+	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(SCRIPT) tests/harness/test store
 
-bench: deps ## speed and cost: figures, no pass or fail
-	@$(MAKE) all $(BUILD)/release/load
-	@tests/bench/run
+test-web: deps $(BUILD)/lock ## the TypeScript SDK by itself
+	@$(ALONE) $(MAKE) web
+	@$(SCRIPT) tests/harness/test web
+
+test-system: deps $(BUILD)/lock ## the program, on real servers
+	@$(ALONE) $(MAKE) all harness
+	@$(SCRIPT) tests/harness/test system
+
+test-browser: deps $(BUILD)/lock ## the demo page in Chromium
+	@$(ALONE) $(MAKE) all harness
+	@$(SCRIPT) tests/harness/test browser
+
+test-harness: deps $(BUILD)/lock ## make run: how it starts, stops, and says what is wrong
+	@$(ALONE) $(MAKE) all harness
+	@$(SCRIPT) tests/harness/test harness
+
+bench: deps $(BUILD)/lock ## speed and cost: figures, no pass or fail; T=scenario, BENCH_SECONDS=
+	@$(ALONE) $(MAKE) all harness $(BUILD)/release/load
+	@$(SCRIPT) tests/bench/run
+
+$(BUILD)/lock:
+	@mkdir -p $(@D) && touch $@
+
+harness: $(BUILD)/harness/ports
+	@:
+
+$(BUILD)/harness/ports: $(OUT)/tests/harness/ports.o
+	@mkdir -p $(@D)
+	$(call link)
 
 $(OUT)/load: $(patsubst %.c,$(OUT)/%.o,$(BENCH)) $(OUT)/libproto.a
-	$(call link,libprotobuf-c)
+	$(call link,libprotobuf-c openssl)
 
 format: deps ## formats C and TypeScript
 	@clang-format -i $(C_FILES)
@@ -233,6 +263,6 @@ format: deps ## formats C and TypeScript
 clean: ## removes everything that was built, not the data of `make run`
 	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web help deps run test test-unit test-store test-web test-system test-browser bench format clean \
-	test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
+.PHONY: all always web help deps run harness test test-unit test-front test-link test-store test-web test-system \
+	test-browser test-harness bench format clean test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
 	lint-shell

@@ -113,9 +113,17 @@ static const struct key keys[] = {
 	COUNT(limits, list_conversations, LIMIT_LIST_CONVERSATIONS, 1, 1000),
 	COUNT(limits, cursors, LIMIT_CURSORS, 0, 10000),
 	COUNT(limits, resume_events, LIMIT_RESUME_EVENTS, 1, 100000),
+	COUNT(limits, list_members, LIMIT_LIST_MEMBERS, 1, 1000),
+	COUNT(limits, typing_members, LIMIT_TYPING_MEMBERS, 0, LIMIT_GROUP_MEMBERS_MOST),
+	COUNT(limits, watched_users, LIMIT_WATCHED_USERS, 0, 10000),
+	COUNT(limits, blocked_users, LIMIT_BLOCKED_USERS, 0, 10000),
 	COUNT(limits, append_batch, LIMIT_APPEND_BATCH, 1, 512),
 	COUNT(limits, edit_window_s, LIMIT_EDIT_WINDOW_S, 0, 2147483647),
 	COUNT(limits, receipt_members, LIMIT_RECEIPT_MEMBERS, 0, 1000),
+	COUNT(limits, commands_per_second, LIMIT_COMMANDS_PER_SECOND, 1, 1000000),
+	COUNT(limits, command_burst, LIMIT_COMMAND_BURST, 1, 1000000),
+	COUNT(limits, writes_per_second, LIMIT_WRITES_PER_SECOND, 1, 1000000),
+	COUNT(limits, write_burst, LIMIT_WRITE_BURST, 1, 1000000),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -736,6 +744,7 @@ struct config *config_load(const char *path, FILE *errors)
 		return NULL;
 	}
 	name_node(config);
+	config->path = memory_copy_text(path);
 	return config;
 }
 
@@ -759,7 +768,44 @@ void config_destroy(struct config *config)
 		else if (!is_number(&keys[i]))
 			free(*(char **)field_of(config, &keys[i]));
 	}
+	free(config->path);
 	free(config);
+}
+
+void config_use_log(const struct config *config)
+{
+	enum log_level level = LOG_INFO;
+
+	if (log_level_from_text(config->node.log_level, &level))
+		log_set_level(level);
+	log_set_format(strcmp(config->node.log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT);
+}
+
+bool config_reload(struct config *config, FILE *errors)
+{
+	struct config *now = config_load(config->path, errors);
+	char *level;
+
+	if (!now)
+		return false;
+	config->limits.body_bytes = now->limits.body_bytes;
+	config->limits.group_members = now->limits.group_members;
+	config->limits.history_events = now->limits.history_events;
+	config->limits.list_conversations = now->limits.list_conversations;
+	config->limits.cursors = now->limits.cursors;
+	config->limits.edit_window_s = now->limits.edit_window_s;
+	config->limits.commands_per_second = now->limits.commands_per_second;
+	config->limits.command_burst = now->limits.command_burst;
+	config->limits.writes_per_second = now->limits.writes_per_second;
+	config->limits.write_burst = now->limits.write_burst;
+	config->websocket.hello_ms = now->websocket.hello_ms;
+	config->websocket.outbound_bytes = now->websocket.outbound_bytes;
+	config->websocket.pending_commands = now->websocket.pending_commands;
+	level = config->node.log_level;
+	config->node.log_level = now->node.log_level;
+	now->node.log_level = level;
+	config_destroy(now);
+	return true;
 }
 
 static void print_list(char *const *list, FILE *out)

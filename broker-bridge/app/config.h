@@ -17,6 +17,7 @@
 
 /* Lists end with NULL. Texts are "" where nothing is set. */
 struct config {
+	char *path; /* the file it was read from */
 	struct {
 		char *name;
 		uint32_t workers; /* 0: one a core */
@@ -78,14 +79,29 @@ struct config {
 		uint32_t list_conversations;
 		uint32_t cursors;
 		uint32_t resume_events;
+		uint32_t list_members;
+		uint32_t typing_members;
+		uint32_t watched_users;
+		uint32_t blocked_users;
 		uint32_t append_batch;
 		uint32_t edit_window_s;
 		uint32_t receipt_members;
+		uint32_t commands_per_second;
+		uint32_t command_burst;
+		uint32_t writes_per_second;
+		uint32_t write_burst;
 	} limits;
 };
 
 /* Reads and checks. NULL after telling what is wrong, a line each, on `errors`. */
 struct config *config_load(const char *path, FILE *errors);
+
+/* Reads and checks the file and the environment again, and takes over what may change while the program runs, which
+ * etc/martlet.conf marks with (HUP). False, after telling on `errors` what is wrong, and nothing is changed. */
+bool config_reload(struct config *config, FILE *errors);
+
+/* Sets the process's log as configured. */
+void config_use_log(const struct config *config);
 
 /* NULL is allowed. */
 void config_destroy(struct config *config);

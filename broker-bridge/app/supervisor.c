@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -32,7 +33,7 @@ struct child {
 };
 
 struct supervisor {
-	const struct config *config;
+	struct config *config;
 	uint8_t ticket_keys[TICKET_BYTES];
 	sigset_t signals;
 	sigset_t before;
@@ -86,6 +87,21 @@ static void drain(struct supervisor *supervisor)
 	for (uint32_t i = 0; i < supervisor->count; i++) {
 		if (supervisor->children[i].pid)
 			kill(supervisor->children[i].pid, SIGTERM);
+	}
+}
+
+/* Workers that run read the file themselves; those that are started later get what was read here. */
+static void reload(struct supervisor *supervisor)
+{
+	if (!config_reload(supervisor->config, stderr)) {
+		log_error("the configuration is wrong and stays as it was");
+		return;
+	}
+	config_use_log(supervisor->config);
+	log_info("configuration read again");
+	for (uint32_t i = 0; i < supervisor->count; i++) {
+		if (supervisor->children[i].pid)
+			kill(supervisor->children[i].pid, SIGHUP);
 	}
 }
 
@@ -167,12 +183,14 @@ static void supervise(struct supervisor *supervisor)
 		number = sigtimedwait(&supervisor->signals, NULL, &tick);
 		if (number == SIGTERM || number == SIGINT)
 			drain(supervisor);
+		if (number == SIGHUP)
+			reload(supervisor);
 		reap(supervisor);
 		kill_late(supervisor);
 	}
 }
 
-int supervisor_run(const struct config *config)
+int supervisor_run(struct config *config)
 {
 	struct supervisor supervisor = {.config = config};
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);

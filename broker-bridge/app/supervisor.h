@@ -12,6 +12,6 @@
 struct config;
 
 /* Runs to the end; returns the exit code of the process. */
-int supervisor_run(const struct config *config);
+int supervisor_run(struct config *config);
 
 #endif

@@ -11,10 +11,12 @@
 #include "base/version.h"
 #include "commands/dispatch.h"
 #include "flow/announce.h"
+#include "flow/blocks.h"
 #include "flow/deliver.h"
 #include "flow/resume.h"
 #include "flow/signals.h"
 #include "flow/sweep.h"
+#include "flow/watching.h"
 #include "front/http_door.h"
 #include "front/websocket_door.h"
 #include "hub/hub.h"
@@ -36,7 +38,7 @@
 #define TELL_MS 60000 /* between lines about what was refused */
 
 struct worker {
-	const struct config *config;
+	struct config *config;
 	char node[64];
 	char password[PASSWORD_BYTES];
 	struct session_options session_options;
@@ -46,7 +48,7 @@ struct worker {
 	uv_prepare_t prepare; /* after its timers */
 	uv_timer_t timer;
 	uv_timer_t drain_timer;
-	uv_signal_t end_signals[2];
+	uv_signal_t process_signals[3]; /* TERM, INT, HUP */
 	struct timers timers;
 	struct timer tell_timer;
 
@@ -58,6 +60,8 @@ struct worker {
 	struct sweep *sweep;
 	struct announce *announce;
 	struct signals *signals;
+	struct watching *watching;
+	struct blocks *blocks;
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
@@ -75,6 +79,14 @@ static int64_t clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static uint64_t uptime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* What the rooms need of each other. */
 
 static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t size)
@@ -87,6 +99,8 @@ static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t s
 			.hub = worker->hub,
 			.resume = worker->resume,
 			.signals = worker->signals,
+			.blocks = worker->blocks,
+			.watching = worker->watching,
 		},
 		bytes, size);
 }
@@ -96,11 +110,21 @@ static void on_up(void *context)
 	struct worker *worker = context;
 
 	sweep_now(worker->sweep);
+	blocks_on_up(worker->blocks);
+	watching_on_up(worker->watching);
 }
 
 static void on_down(void *context)
 {
 	(void)context;
+}
+
+static void on_node(void *context, const char *node, bool is_alive)
+{
+	const struct worker *worker = context;
+
+	log_debug("node", log_text("name", node), log_text("state", is_alive ? "alive" : "gone"));
+	watching_on_node(worker->watching, node);
 }
 
 static void on_hole(void *context, const struct uuid *conversation)
@@ -113,7 +137,10 @@ static void on_hole(void *context, const struct uuid *conversation)
 /* The hub gives all its needs one context, and most are met by resume. */
 static void on_user_live(void *context, const struct user_id *user)
 {
-	resume_on_user_live(((struct worker *)context)->resume, user);
+	const struct worker *worker = context;
+
+	resume_on_user_live(worker->resume, user);
+	blocks_on_user_live(worker->blocks, user);
 }
 
 static void on_user_idle(void *context, const struct user_id *user)
@@ -133,7 +160,10 @@ static void on_conversation_idle(void *context, const struct uuid *conversation)
 
 static void on_lag(void *context, struct session *session)
 {
-	resume_on_lag(((struct worker *)context)->resume, session);
+	const struct worker *worker = context;
+
+	resume_on_lag(worker->resume, session);
+	watching_on_room(worker->watching, session);
 }
 
 static void on_left(void *context, struct session *session, const struct uuid *conversation,
@@ -142,9 +172,31 @@ static void on_left(void *context, struct session *session, const struct uuid *c
 	resume_on_left(((struct worker *)context)->resume, session, conversation, seq);
 }
 
+static void on_departure(void *context, const struct user_id *user)
+{
+	watching_recheck_user(((struct worker *)context)->watching, user);
+}
+
 static void on_session_gone(void *context, struct session *session)
 {
-	resume_on_session_gone(((struct worker *)context)->resume, session);
+	const struct worker *worker = context;
+
+	resume_on_session_gone(worker->resume, session);
+	watching_on_session_gone(worker->watching, session);
+}
+
+static void on_presence(void *context, const struct user_id *user, enum presence now, bool is_gone)
+{
+	watching_on_presence(((struct worker *)context)->watching, user, now, is_gone);
+}
+
+/* Blocks raise the same version. */
+static void on_memberships(void *context, const struct user_id *user)
+{
+	const struct worker *worker = context;
+
+	blocks_reload(worker->blocks, user);
+	watching_recheck_user(worker->watching, user);
 }
 
 static bool is_ready(void *context, char *ret_reason, size_t size)
@@ -240,6 +292,8 @@ static void end(struct worker *worker)
 		return;
 	worker->is_ending = true;
 	sweep_stop(worker->sweep);
+	blocks_stop(worker->blocks);
+	watching_stop(worker->watching);
 	worker->open_rooms = 4;
 	websocket_door_close(worker->websocket_door, on_room_closed, worker);
 	http_door_close(worker->http_door, on_room_closed, worker);
@@ -257,8 +311,9 @@ static void on_room_closed(void *context)
 	uv_close((uv_handle_t *)&worker->prepare, NULL);
 	uv_close((uv_handle_t *)&worker->timer, NULL);
 	uv_close((uv_handle_t *)&worker->drain_timer, NULL);
-	for (size_t i = 0; i < sizeof(worker->end_signals) / sizeof(worker->end_signals[0]); i++)
-		uv_close((uv_handle_t *)&worker->end_signals[i], NULL);
+	for (size_t i = 0; i < sizeof(worker->process_signals) / sizeof(worker->process_signals[0]);
+	     i++)
+		uv_close((uv_handle_t *)&worker->process_signals[i], NULL);
 }
 
 static void on_drain_over(uv_timer_t *timer)
@@ -285,14 +340,108 @@ static void drain(struct worker *worker)
 	worker->is_draining = true;
 	websocket_door_stop_listening(worker->websocket_door);
 	http_door_stop_listening(worker->http_door);
+	watching_on_drain(worker->watching);
 	hub_each_session(worker->hub, send_away, NULL);
 	uv_timer_start(&worker->drain_timer, on_drain_over, worker->config->node.drain_ms, 0);
 }
 
+/* Reading again. */
+
+static struct protocol_limits limits_of(const struct config *config)
+{
+	return (struct protocol_limits){
+		.frame_bytes = config->limits.frame_bytes,
+		.body_bytes = config->limits.body_bytes,
+		.group_members = config->limits.group_members,
+		.history_events = config->limits.history_events,
+		.list_conversations = config->limits.list_conversations,
+		.cursors = config->limits.cursors,
+		.resume_events = config->limits.resume_events,
+		.outbound_bytes = config->websocket.outbound_bytes,
+		.pending_commands = config->websocket.pending_commands,
+		.edit_window_s = config->limits.edit_window_s,
+		.receipt_members = config->limits.receipt_members,
+		.typing_members = config->limits.typing_members,
+		.watched_users = config->limits.watched_users,
+		.blocked_users = config->limits.blocked_users,
+		.list_members = config->limits.list_members,
+		.commands_per_second = config->limits.commands_per_second,
+		.command_burst = config->limits.command_burst,
+		.writes_per_second = config->limits.writes_per_second,
+		.write_burst = config->limits.write_burst,
+	};
+}
+
+static struct allowances allowances_of(const struct config *config)
+{
+	return (struct allowances){
+		.commands = {config->limits.commands_per_second, config->limits.command_burst},
+		.writes = {config->limits.writes_per_second, config->limits.write_burst},
+	};
+}
+
+static struct session_options session_options_of(const struct config *config)
+{
+	return (struct session_options){
+		.outbound_bytes = config->websocket.outbound_bytes,
+		.outbound_low_bytes = config->websocket.outbound_bytes / 4,
+		.pending_commands = config->websocket.pending_commands,
+		.hello_ms = config->websocket.hello_ms,
+	};
+}
+
+static struct token_keys *load_keys(const struct config *config, struct outcome *ret_outcome)
+{
+	return token_keys_load(
+		&(struct token_options){
+			.keys_folder = config->auth.keys,
+			.issuer = config->auth.issuer,
+			.audience = config->auth.audience,
+			.leeway_ms = config->auth.leeway_ms,
+		},
+		ret_outcome);
+}
+
+static void reload_keys(struct worker *worker)
+{
+	struct outcome outcome;
+	struct token_keys *keys = load_keys(worker->config, &outcome);
+
+	if (!keys) {
+		log_error("the keys stay as they were", log_text("reason", outcome.text));
+		return;
+	}
+	dispatcher_set_keys(worker->dispatcher, keys);
+	token_keys_destroy(worker->keys);
+	worker->keys = keys;
+}
+
+static void reload(struct worker *worker)
+{
+	struct protocol_limits limits;
+	struct allowances allowances;
+
+	if (worker->is_ending)
+		return;
+	reload_keys(worker);
+	/* What is wrong the supervisor has told. */
+	if (!config_reload(worker->config, stderr))
+		return;
+	config_use_log(worker->config);
+	limits = limits_of(worker->config);
+	allowances = allowances_of(worker->config);
+	dispatcher_set_limits(worker->dispatcher, &limits);
+	hub_set_allowances(worker->hub, &allowances);
+	/* Sessions read theirs through this. */
+	worker->session_options = session_options_of(worker->config);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
-	(void)number;
-	drain(handle->data);
+	if (number == SIGHUP)
+		reload(handle->data);
+	else
+		drain(handle->data);
 }
 
 /* Beginning. */
@@ -341,7 +490,7 @@ static void create_neighbours(struct worker *worker)
 			.publish_pending = LIMIT_PUBLISH_PENDING,
 			.linger_ms = LIMIT_LINGER_MS,
 		},
-		&(struct link_needs){worker, on_bus, on_up, on_down});
+		&(struct link_needs){worker, on_bus, on_up, on_down, on_node});
 }
 
 static void create_hub(struct worker *worker)
@@ -356,7 +505,10 @@ static void create_hub(struct worker *worker)
 		.on_hole = on_hole,
 		.on_lag = on_lag,
 		.on_left = on_left,
+		.on_departure = on_departure,
 		.on_session_gone = on_session_gone,
+		.on_presence = on_presence,
+		.on_memberships = on_memberships,
 	};
 
 	worker->resume = resume_create(
@@ -377,6 +529,7 @@ static void create_hub(struct worker *worker)
 			.resume_events = config->limits.resume_events,
 			.linger_ms = LIMIT_LINGER_MS,
 			.hole_ms = LIMIT_HOLE_MS,
+			.allowances = allowances_of(config),
 		},
 		&needs, &worker->timers);
 	resume_set_hub(worker->resume, worker->hub);
@@ -388,38 +541,43 @@ static void create_flow(struct worker *worker)
 	const struct dispatcher_options options = {
 		.server = "martlet/" MARTLET_VERSION,
 		.node = worker->node,
-		.limits =
-			{
-				.frame_bytes = config->limits.frame_bytes,
-				.body_bytes = config->limits.body_bytes,
-				.group_members = config->limits.group_members,
-				.history_events = config->limits.history_events,
-				.list_conversations = config->limits.list_conversations,
-				.cursors = config->limits.cursors,
-				.resume_events = config->limits.resume_events,
-				.outbound_bytes = config->websocket.outbound_bytes,
-				.pending_commands = config->websocket.pending_commands,
-				.edit_window_s = config->limits.edit_window_s,
-				.receipt_members = config->limits.receipt_members,
-			},
+		.limits = limits_of(config),
 		.history_bytes = LIMIT_HISTORY_BYTES,
 		.heartbeat_ms = config->websocket.heartbeat_ms,
 		.token_warning_ms = LIMIT_TOKEN_WARNING_MS,
 		.clock_ms = clock_ms,
+		.uptime_ms = uptime_ms,
 	};
 
 	worker->sweep = sweep_create(worker->hub, worker->store, worker->resume, &worker->timers,
 	                             LIMIT_SWEEP_MS);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   config->mosquitto.shards);
-	worker->signals =
-		signals_create(worker->hub, worker->link, worker->node, config->mosquitto.shards);
+	worker->signals = signals_create(
+		&(struct signals_options){
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.typing_members = config->limits.typing_members,
+		},
+		worker->hub, worker->link);
+	worker->watching = watching_create(
+		&(struct watching_options){
+			.node = worker->node,
+			.shards = config->mosquitto.shards,
+			.watched_users = config->limits.watched_users,
+			.clock_ms = clock_ms,
+		},
+		worker->hub, worker->store, worker->link, &worker->timers);
+	worker->blocks = blocks_create(worker->hub, worker->store, worker->link, worker->watching,
+	                               &worker->timers, config->mosquitto.shards);
 	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
 								 .keys = worker->keys,
 								 .store = worker->store,
 								 .announce = worker->announce,
 								 .resume = worker->resume,
 								 .signals = worker->signals,
+								 .blocks = worker->blocks,
+								 .watching = worker->watching,
 							 });
 }
 
@@ -486,12 +644,19 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 	return worker->http_door != NULL;
 }
 
+/* libuv reads its clock when it has waited, before it calls for what came. */
+static uint64_t loop_now_ms(const void *loop)
+{
+	return uv_now(loop);
+}
+
 static void create_loop(struct worker *worker)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 
 	must(uv_loop_init(&worker->loop) == 0);
 	timers_init(&worker->timers, uv_now(&worker->loop));
+	timers_set_clock(&worker->timers, loop_now_ms, &worker->loop);
 	worker->tell_timer.on_due = on_tell_due;
 	timer_start(&worker->timers, &worker->tell_timer, TELL_MS);
 	worker->check.data = worker;
@@ -503,9 +668,9 @@ static void create_loop(struct worker *worker)
 	uv_timer_init(&worker->loop, &worker->timer);
 	uv_timer_init(&worker->loop, &worker->drain_timer);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		worker->end_signals[i].data = worker;
-		must(uv_signal_init(&worker->loop, &worker->end_signals[i]) == 0);
-		must(uv_signal_start(&worker->end_signals[i], on_signal, numbers[i]) == 0);
+		worker->process_signals[i].data = worker;
+		must(uv_signal_init(&worker->loop, &worker->process_signals[i]) == 0);
+		must(uv_signal_start(&worker->process_signals[i], on_signal, numbers[i]) == 0);
 	}
 }
 
@@ -514,20 +679,8 @@ static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
 {
 	const struct config *config = worker->config;
 
-	worker->session_options = (struct session_options){
-		.outbound_bytes = config->websocket.outbound_bytes,
-		.outbound_low_bytes = config->websocket.outbound_bytes / 4,
-		.pending_commands = config->websocket.pending_commands,
-		.hello_ms = config->websocket.hello_ms,
-	};
-	worker->keys = token_keys_load(
-		&(struct token_options){
-			.keys_folder = config->auth.keys,
-			.issuer = config->auth.issuer,
-			.audience = config->auth.audience,
-			.leeway_ms = config->auth.leeway_ms,
-		},
-		ret_outcome);
+	worker->session_options = session_options_of(config);
+	worker->keys = load_keys(config, ret_outcome);
 	if (!worker->keys)
 		return false;
 	read_password(worker);
@@ -547,6 +700,8 @@ static void destroy_rooms(struct worker *worker)
 	dispatcher_destroy(worker->dispatcher);
 	announce_destroy(worker->announce);
 	signals_destroy(worker->signals);
+	blocks_destroy(worker->blocks);
+	watching_destroy(worker->watching);
 	sweep_destroy(worker->sweep);
 	hub_destroy(worker->hub);
 	resume_destroy(worker->resume);
@@ -554,13 +709,12 @@ static void destroy_rooms(struct worker *worker)
 	timers_done(&worker->timers);
 }
 
-int worker_run(const struct config *config, uint32_t index, const uint8_t ticket_keys[80])
+int worker_run(struct config *config, uint32_t index, const uint8_t ticket_keys[80])
 {
 	struct worker *worker = memory_new(sizeof(*worker));
 	struct outcome outcome = outcome_ok();
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	worker->config = config;
 	snprintf(worker->node, sizeof(worker->node), "%s.%u", config->node.name, index);
 	log_set_node(worker->node);

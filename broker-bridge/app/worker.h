@@ -15,6 +15,6 @@ struct config;
 
 /* Runs to the end; returns the exit code of the process. `index` counts workers from 1; the ticket keys are the
  * same in all of them. */
-int worker_run(const struct config *config, uint32_t index, const uint8_t ticket_keys[80]);
+int worker_run(struct config *config, uint32_t index, const uint8_t ticket_keys[80]);
 
 #endif

@@ -9,6 +9,13 @@ void timers_init(struct timers *timers, uint64_t now_ms)
 	*timers = (struct timers){.now_ms = now_ms};
 }
 
+void timers_set_clock(struct timers *timers, uint64_t (*clock)(const void *context),
+                      const void *context)
+{
+	timers->clock = clock;
+	timers->clock_context = context;
+}
+
 void timers_done(struct timers *timers)
 {
 	free(timers->heap);
@@ -46,8 +53,11 @@ static void sift_down(struct timers *timers, struct timer *timer, size_t place)
 
 void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms)
 {
+	uint64_t clock_ms = timers->clock ? timers->clock(timers->clock_context) : 0;
+
 	timer_stop(timers, timer);
-	timer->due_ms = timers->now_ms + delay_ms;
+	/* While calls are made the time told is ahead of the clock: see timers_turn. */
+	timer->due_ms = (clock_ms > timers->now_ms ? clock_ms : timers->now_ms) + delay_ms;
 	if (timers->count + 1 >= timers->capacity) {
 		timers->capacity = timers->capacity ? timers->capacity * 2 : 16;
 		timers->heap =

@@ -2,7 +2,8 @@
  *
  * A room arms a timer for a moment; whoever owns the clock (the worker's one uv_timer, or a test that
  * turns it by hand) asks for the next moment and tells the time. Times are milliseconds of a clock
- * that never goes back.
+ * that never goes back. Between two tellings time goes on: who can be asked for it in between gives a
+ * clock, or a timer armed after a long wait for the network would be due too early.
  *
  * Owns:     the heap's array; never a timer, which lies inside its room's object.
  * Lifetime: timers_init to timers_done; a timer must be stopped before its memory goes.
@@ -27,13 +28,19 @@ struct timers {
 	struct timer **heap; /* heap[1] is the earliest */
 	size_t count;
 	size_t capacity;
-	uint64_t now_ms;
+	uint64_t now_ms;                        /* as told */
+	uint64_t (*clock)(const void *context); /* NULL: only what is told */
+	const void *clock_context;
 };
 
 void timers_init(struct timers *timers, uint64_t now_ms);
 void timers_done(struct timers *timers);
 
-/* Arms the timer for `now_ms + delay_ms` of the last time told, or moves it there. */
+/* The clock to be asked when a timer is armed. */
+void timers_set_clock(struct timers *timers, uint64_t (*clock)(const void *context),
+                      const void *context);
+
+/* Arms the timer for `delay_ms` from now, or moves it there. */
 void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms);
 
 /* No effect on a stopped timer. */

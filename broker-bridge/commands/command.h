@@ -22,6 +22,8 @@ struct dispatcher {
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 struct command {
@@ -34,6 +36,7 @@ struct command {
 
 	/* What a command keeps while it waits for an answer. */
 	struct uuid conversation;
+	struct user_id other;
 	bool is_created;
 	int64_t until_ms;
 };
@@ -67,13 +70,14 @@ void command_change(struct command *command, struct change *change, const char *
 struct command_row {
 	Martlet__V1__ClientFrame__CommandCase kind;
 	const char *name;
+	bool is_write; /* to a conversation's log: an allowance of its own (hub/allowance.h) */
 	void (*run)(struct command *command);
 };
 
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, receipts.c, groups.c */
+/* session.c, messages.c, reading.c, receipts.c, groups.c, signals.c, safety.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
@@ -97,5 +101,12 @@ void command_remove_member(struct command *command);
 void command_leave(struct command *command);
 void command_set_role(struct command *command);
 void command_set_mute(struct command *command);
+void command_set_typing(struct command *command);
+void command_watch_presence(struct command *command);
+void command_unwatch_presence(struct command *command);
+void command_set_presence(struct command *command);
+void command_block_user(struct command *command);
+void command_unblock_user(struct command *command);
+void command_list_blocked(struct command *command);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "commands/command.h"
+#include "hub/allowance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,19 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
 	dispatcher->announce = rooms->announce;
 	dispatcher->resume = rooms->resume;
 	dispatcher->signals = rooms->signals;
+	dispatcher->blocks = rooms->blocks;
+	dispatcher->watching = rooms->watching;
 	return dispatcher;
+}
+
+void dispatcher_set_limits(struct dispatcher *dispatcher, const struct protocol_limits *limits)
+{
+	dispatcher->options.limits = *limits;
+}
+
+void dispatcher_set_keys(struct dispatcher *dispatcher, const struct token_keys *keys)
+{
+	dispatcher->keys = keys;
 }
 
 void dispatcher_destroy(struct dispatcher *dispatcher)
@@ -135,6 +148,21 @@ static struct command *command_create(struct dispatcher *dispatcher, struct sess
 	return command;
 }
 
+/* Whether the user may give this command now; if not, it was refused. */
+static bool take_turn(struct command *command, const struct command_row *row)
+{
+	uint32_t wait_ms = session_take_turn(command->session, row && row->is_write,
+	                                     command->dispatcher->options.uptime_ms());
+
+	if (wait_ms)
+		command_refuse(command,
+		               outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, wait_ms,
+		                             "too many commands of this user in so short a "
+		                             "time; wait %u ms",
+		                             wait_ms));
+	return !wait_ms;
+}
+
 static void run(struct command *command)
 {
 	Martlet__V1__ClientFrame__CommandCase kind = command->frame->command_case;
@@ -145,6 +173,10 @@ static void run(struct command *command)
 		session_close(command->session, CLOSE_PROTOCOL_ERROR,
 		              "the first command must be Hello");
 		command_end(command);
+	} else if (session_state(command->session) != SESSION_AWAITING_HELLO &&
+	           !take_turn(command, row)) {
+		/* It was refused. */
+		return;
 	} else if (session_state(command->session) != SESSION_AWAITING_HELLO && is_hello) {
 		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION,
 		                                       "Hello comes once, at the beginning"));

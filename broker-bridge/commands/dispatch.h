@@ -19,12 +19,14 @@
 #include <stdint.h>
 
 struct announce;
+struct blocks;
 struct dispatcher;
 struct resume;
 struct session;
 struct signals;
 struct store;
 struct token_keys;
+struct watching;
 
 struct dispatcher_options {
 	const char *server; /* name and version, for Welcome */
@@ -33,7 +35,8 @@ struct dispatcher_options {
 	uint32_t history_bytes; /* of one page */
 	uint32_t heartbeat_ms;
 	uint32_t token_warning_ms;
-	int64_t (*clock_ms)(void); /* since 1970 */
+	int64_t (*clock_ms)(void);   /* since 1970 */
+	uint64_t (*uptime_ms)(void); /* never jumps */
 };
 
 /* What commands are done with. */
@@ -43,12 +46,18 @@ struct dispatcher_rooms {
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 /* Everything is borrowed for its life. */
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
                                      const struct dispatcher_rooms *rooms);
 void dispatcher_destroy(struct dispatcher *dispatcher);
+
+/* From now on these are in force. The keys before are not used any more. */
+void dispatcher_set_limits(struct dispatcher *dispatcher, const struct protocol_limits *limits);
+void dispatcher_set_keys(struct dispatcher *dispatcher, const struct token_keys *keys);
 
 /* One whole message of a session's client. The bytes are borrowed. */
 void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,

@@ -163,7 +163,8 @@ void command_list_members(struct command *command)
 		check_uuid("conversation_id", list->conversation_id, &command->conversation);
 
 	if (outcome_is_ok(&outcome))
-		outcome = check_page_size(list->limit, LIMIT_LIST_MEMBERS, &limit);
+		outcome = check_page_size(list->limit,
+		                          command->dispatcher->options.limits.list_members, &limit);
 	if (outcome_is_ok(&outcome) && list->page[0] && !user_id_from_text(list->page, &after))
 		outcome = outcome_invalid("page", "is not the next_page of an earlier answer");
 	if (outcome_is_ok(&outcome))

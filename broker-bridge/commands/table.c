@@ -2,18 +2,22 @@
 
 #define ROW(KIND, name)                                                                            \
 	{                                                                                          \
-		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, command_##name                   \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, false, command_##name            \
+	}
+#define WRITE(KIND, name)                                                                          \
+	{                                                                                          \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, true, command_##name             \
 	}
 
 static const struct command_row rows[] = {
 	ROW(HELLO, hello),
 	ROW(PING, ping),
 	ROW(REFRESH_TOKEN, refresh_token),
-	ROW(SEND_MESSAGE, send_message),
-	ROW(EDIT_MESSAGE, edit_message),
-	ROW(REDACT_MESSAGE, redact_message),
-	ROW(REACT, react),
-	ROW(UNREACT, unreact),
+	WRITE(SEND_MESSAGE, send_message),
+	WRITE(EDIT_MESSAGE, edit_message),
+	WRITE(REDACT_MESSAGE, redact_message),
+	WRITE(REACT, react),
+	WRITE(UNREACT, unreact),
 	ROW(GET_HISTORY, get_history),
 	ROW(LIST_CONVERSATIONS, list_conversations),
 	ROW(GET_CONVERSATION, get_conversation),
@@ -21,14 +25,21 @@ static const struct command_row rows[] = {
 	ROW(MARK_DELIVERED, mark_delivered),
 	ROW(MARK_READ, mark_read),
 	ROW(GET_RECEIPTS, get_receipts),
-	ROW(OPEN_DIRECT, open_direct),
-	ROW(CREATE_GROUP, create_group),
-	ROW(UPDATE_GROUP, update_group),
-	ROW(ADD_MEMBERS, add_members),
-	ROW(REMOVE_MEMBER, remove_member),
-	ROW(LEAVE, leave),
-	ROW(SET_ROLE, set_role),
+	WRITE(OPEN_DIRECT, open_direct),
+	WRITE(CREATE_GROUP, create_group),
+	WRITE(UPDATE_GROUP, update_group),
+	WRITE(ADD_MEMBERS, add_members),
+	WRITE(REMOVE_MEMBER, remove_member),
+	WRITE(LEAVE, leave),
+	WRITE(SET_ROLE, set_role),
 	ROW(SET_MUTE, set_mute),
+	ROW(SET_TYPING, set_typing),
+	ROW(WATCH_PRESENCE, watch_presence),
+	ROW(UNWATCH_PRESENCE, unwatch_presence),
+	ROW(SET_PRESENCE, set_presence),
+	ROW(BLOCK_USER, block_user),
+	ROW(UNBLOCK_USER, unblock_user),
+	ROW(LIST_BLOCKED, list_blocked),
 };
 
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind)

@@ -2,8 +2,10 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "flow/blocks.h"
 #include "flow/resume.h"
 #include "flow/signals.h"
+#include "flow/watching.h"
 #include "hub/hub.h"
 #include "protocol/decode.h"
 
@@ -61,6 +63,15 @@ static void deliver_entry(const struct deliver_rooms *rooms, const Martlet__Bus_
 		break;
 	case MARTLET__BUS__V1__ENTRY__KIND_USER:
 		signals_on_user(rooms->signals, entry->user);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_BLOCKS:
+		blocks_on_entry(rooms->blocks, entry->blocks);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_PRESENCE:
+		watching_on_word(rooms->watching, entry->presence);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_PRESENCE_QUESTION:
+		watching_on_question(rooms->watching, entry->presence_question);
 		break;
 	default: /* of a later release */
 		break;

@@ -1,7 +1,7 @@
 /* deliver - what another node told, given to whom it concerns here.
  *
  * An envelope is cut apart: events go to the hub, which puts them in order and drops what it knows;
- * membership hints go to resume, signals to signals. What is no envelope is dropped and told once.
+ * membership hints go to resume, and the rest to the room that bears its name. What is no envelope is dropped and told once.
  */
 #ifndef MARTLET_FLOW_DELIVER_H
 #define MARTLET_FLOW_DELIVER_H
@@ -9,15 +9,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct blocks;
 struct hub;
 struct resume;
 struct signals;
+struct watching;
 
 /* Who takes what an envelope may hold. */
 struct deliver_rooms {
 	struct hub *hub;
 	struct resume *resume;
 	struct signals *signals;
+	struct blocks *blocks;
+	struct watching *watching;
 };
 
 /* One payload of the bus; everything is borrowed. */

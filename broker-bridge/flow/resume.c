@@ -309,10 +309,13 @@ static void on_heads(void *context, const struct heads_answer *answer)
 
 	if (!take_answer(catch_up, &answer->outcome))
 		return;
-	for (size_t i = 0; i < answer->count; i++)
-		conversation_learn_head(
-			hub_get_conversation(catch_up->resume->hub, &answer->heads[i].conversation),
-			answer->heads[i].last_seq);
+	for (size_t i = 0; i < answer->count; i++) {
+		struct conversation *conversation =
+			hub_get_conversation(catch_up->resume->hub, &answer->heads[i].conversation);
+
+		conversation_learn_members(conversation, answer->heads[i].member_count);
+		conversation_learn_head(conversation, answer->heads[i].last_seq);
+	}
 	go_on(catch_up);
 }
 

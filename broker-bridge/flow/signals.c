@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "hub/signal.h"
+#include "hub/typing.h"
 #include "link/link.h"
 #include "protocol/encode_signals.h"
 
@@ -10,19 +11,18 @@
 #include <string.h>
 
 struct signals {
+	struct signals_options options;
 	struct hub *hub;
 	struct link *link;
-	const char *node;
-	uint32_t shards;
 	struct buffer entry;
 };
 
-struct signals *signals_create(struct hub *hub, struct link *link, const char *node,
-                               uint32_t shards)
+struct signals *signals_create(const struct signals_options *options, struct hub *hub,
+                               struct link *link)
 {
 	struct signals *signals = memory_new(sizeof(*signals));
 
-	*signals = (struct signals){.hub = hub, .link = link, .node = node, .shards = shards};
+	*signals = (struct signals){.options = *options, .hub = hub, .link = link};
 	buffer_init(&signals->entry, LIMIT_PUBLISH_BYTES);
 	return signals;
 }
@@ -43,8 +43,9 @@ void signals_tell_conversation(struct signals *signals, const struct uuid *id,
 		return;
 	after_seq = conversation_next_seq(conversation) - 1;
 	hub_signal_conversation(signals->hub, id, after_seq, about, frame);
-	if (encode_signal_entry(&signals->entry, id, after_seq, about, signals->node, frame))
-		link_publish_bus(signals->link, shard_of_conversation(id, signals->shards),
+	if (encode_signal_entry(&signals->entry, id, after_seq, about, signals->options.node,
+	                        frame))
+		link_publish_bus(signals->link, shard_of_conversation(id, signals->options.shards),
 		                 signals->entry.bytes, signals->entry.size);
 }
 
@@ -52,9 +53,25 @@ void signals_tell_user(struct signals *signals, const struct user_id *user, stru
                        const struct session *except)
 {
 	hub_signal_user(signals->hub, user, frame, except);
-	if (encode_user_entry(&signals->entry, user, signals->node, frame))
-		link_publish_bus(signals->link, shard_of_user(user, signals->shards),
+	if (encode_user_entry(&signals->entry, user, signals->options.node, frame))
+		link_publish_bus(signals->link, shard_of_user(user, signals->options.shards),
 		                 signals->entry.bytes, signals->entry.size);
+}
+
+bool signals_set_typing(struct signals *signals, const struct session *session,
+                        const struct uuid *conversation, bool is_typing)
+{
+	const struct user_id *user = session_user(session);
+	enum typing typing = hub_note_typing(signals->hub, conversation, session, is_typing,
+	                                     signals->options.typing_members);
+	struct frame *frame;
+
+	if (typing != TYPING_TOLD)
+		return typing == TYPING_UNTOLD;
+	frame = encode_typing_changed(conversation, user, is_typing ? LIMIT_TYPING_MS : 0);
+	signals_tell_conversation(signals, conversation, user, frame);
+	frame_unref(frame);
+	return true;
 }
 
 static struct frame *copy_frame(const ProtobufCBinaryData *data)
@@ -73,7 +90,7 @@ void signals_on_signal(struct signals *signals, const Martlet__Bus__V1__SignalEn
 	struct uuid id;
 
 	/* What this node told comes back to it, and most of the rest concerns nobody here. */
-	if (strcmp(entry->node, signals->node) == 0 ||
+	if (strcmp(entry->node, signals->options.node) == 0 ||
 	    entry->conversation_id.len != sizeof(id.bytes) ||
 	    !user_id_from_text(entry->user, &about))
 		return;
@@ -90,8 +107,8 @@ void signals_on_user(struct signals *signals, const Martlet__Bus__V1__UserEntry 
 	struct user_id user;
 	struct frame *frame;
 
-	if (strcmp(entry->node, signals->node) == 0 || !user_id_from_text(entry->user, &user) ||
-	    !hub_has_user(signals->hub, &user))
+	if (strcmp(entry->node, signals->options.node) == 0 ||
+	    !user_id_from_text(entry->user, &user) || !hub_has_user(signals->hub, &user))
 		return;
 	frame = copy_frame(&entry->frame);
 	hub_signal_user(signals->hub, &user, frame, NULL);

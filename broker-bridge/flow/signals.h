@@ -14,6 +14,7 @@
 #include "model/id.h"
 #include "protocol/decode.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hub;
@@ -21,9 +22,15 @@ struct link;
 struct session;
 struct signals;
 
-/* All are borrowed for its life; `node` is this node's name. */
-struct signals *signals_create(struct hub *hub, struct link *link, const char *node,
-                               uint32_t shards);
+struct signals_options {
+	const char *node; /* this node's name */
+	uint32_t shards;
+	uint32_t typing_members; /* typing in a larger conversation is told to nobody */
+};
+
+/* All are borrowed for its life; the options are copied, their text is borrowed. */
+struct signals *signals_create(const struct signals_options *options, struct hub *hub,
+                               struct link *link);
 void signals_destroy(struct signals *signals);
 
 /* To the members of a conversation, on all nodes, but to no session of `about`, whom it is about. The
@@ -35,6 +42,12 @@ void signals_tell_conversation(struct signals *signals, const struct uuid *conve
  * frame. */
 void signals_tell_user(struct signals *signals, const struct user_id *user, struct frame *frame,
                        const struct session *except);
+
+/* A session types in a conversation, or has stopped: told if it is to be (see hub/typing.h). False if the session
+ * has no seat there. */
+bool signals_set_typing(struct signals *signals, const struct session *session,
+                        const struct uuid *conversation, bool is_typing)
+	__attribute__((warn_unused_result));
 
 /* What another node told; borrowed. */
 void signals_on_signal(struct signals *signals, const Martlet__Bus__V1__SignalEntry *entry);

@@ -180,8 +180,10 @@ static void on_heads(void *context, const struct heads_answer *answer)
 			hub_find_conversation(sweep->hub, &answer->heads[i].conversation);
 
 		/* One that is not known yet is somebody's who will learn it after hearing the shard. */
-		if (conversation && conversation_is_known(conversation))
-			conversation_learn_head(conversation, answer->heads[i].last_seq);
+		if (!conversation || !conversation_is_known(conversation))
+			continue;
+		conversation_learn_members(conversation, answer->heads[i].member_count);
+		conversation_learn_head(conversation, answer->heads[i].last_seq);
 	}
 	compare_conversations(sweep);
 }

@@ -46,6 +46,9 @@ static bool split(const char *address, char ret_host[64], char ret_port[8])
 
 	if (!size || size >= 64 || strlen(colon + 1) >= 8)
 		return false;
+	/* Cut at the wrong place, [::1:8080 would listen everywhere. */
+	if (address[0] == '[' && (size < 4 || address[size - 1] != ']'))
+		return false;
 	snprintf(ret_port, 8, "%s", colon + 1);
 	if (address[0] == '[') {
 		snprintf(ret_host, 64, "%.*s", (int)size - 2, address + 1);

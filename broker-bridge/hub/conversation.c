@@ -180,7 +180,9 @@ static bool seat_advance(struct seat *seat)
 /* The frame of next_seq reaches the tail and everyone who waits for just this number. */
 static void deliver(struct conversation *conversation, struct frame *frame)
 {
+	const struct hub_needs *needs = &conversation->hub->needs;
 	uint64_t seq = conversation->next_seq;
+	struct user_id leaver;
 	struct seat *seat;
 	struct seat *next;
 
@@ -193,6 +195,8 @@ static void deliver(struct conversation *conversation, struct frame *frame)
 		if (seat->seq + 1 == seq)
 			seat_give(seat, seq, frame);
 	}
+	if (frame->leaver && user_id_from_text(frame->leaver, &leaver))
+		needs->on_departure(needs->context, &leaver);
 }
 
 static void held_remove_first(struct conversation *conversation, uint32_t count)
@@ -312,6 +316,16 @@ void conversation_learn_head(struct conversation *conversation, uint64_t last_se
 	watch_hole(conversation, 0);
 }
 
+void conversation_learn_members(struct conversation *conversation, uint32_t member_count)
+{
+	conversation->member_count = member_count;
+}
+
+uint32_t conversation_members(const struct conversation *conversation)
+{
+	return conversation->member_count;
+}
+
 uint64_t conversation_hole(const struct conversation *conversation)
 {
 	if (!conversation_is_known(conversation) ||
@@ -328,24 +342,30 @@ void conversation_forget_hole(struct conversation *conversation)
 	timer_stop(conversation->hub->timers, &conversation->hole_timer);
 }
 
-bool conversation_has_session(const struct conversation *conversation,
-                              const struct session *session)
+struct seat *conversation_find_seat(const struct conversation *conversation,
+                                    const struct session *session)
 {
-	const struct seat *seat;
+	struct seat *seat;
 
 	/* The shorter of the two lists: a large group has many seats, a busy user sits in many. */
 	if (conversation->seats_count < session->seats_count) {
 		DL_FOREACH(conversation->seats, seat) {
 			if (seat->session == session)
-				return true;
+				return seat;
 		}
-		return false;
+		return NULL;
 	}
 	DL_FOREACH2(session->seats, seat, session_next) {
 		if (seat->conversation == conversation)
-			return true;
+			return seat;
 	}
-	return false;
+	return NULL;
+}
+
+bool conversation_has_session(const struct conversation *conversation,
+                              const struct session *session)
+{
+	return conversation_find_seat(conversation, session) != NULL;
 }
 
 struct seat *conversation_join(struct conversation *conversation, struct session *session,

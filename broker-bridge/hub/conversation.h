@@ -55,6 +55,10 @@ void conversation_offer(struct conversation *conversation, uint64_t seq, struct 
  * begin, or the news that something was missed. */
 void conversation_learn_head(struct conversation *conversation, uint64_t last_seq);
 
+/* How many members it has, on whatever nodes; as fresh as its head. 0 while unknown. */
+void conversation_learn_members(struct conversation *conversation, uint32_t member_count);
+uint32_t conversation_members(const struct conversation *conversation);
+
 /* The first number that is missing between what is here and what is held or known to be in the log; 0 if
  * nothing is. */
 uint64_t conversation_hole(const struct conversation *conversation);

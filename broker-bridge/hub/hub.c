@@ -65,7 +65,7 @@ void hub_offer(struct hub *hub, const struct uuid *id, uint64_t seq, struct fram
 		conversation_offer(conversation, seq, frame);
 }
 
-static struct hub_user *find_user(const struct hub *hub, const struct user_id *id)
+struct hub_user *hub_find_user(const struct hub *hub, const struct user_id *id)
 {
 	struct hub_user *user;
 
@@ -75,7 +75,7 @@ static struct hub_user *find_user(const struct hub *hub, const struct user_id *i
 
 bool hub_has_user(const struct hub *hub, const struct user_id *id)
 {
-	return find_user(hub, id) != NULL;
+	return hub_find_user(hub, id) != NULL;
 }
 
 void hub_add_session(struct hub *hub, struct session *session)
@@ -93,7 +93,7 @@ void hub_remove_session(struct hub *hub, struct session *session)
 
 static struct hub_user *get_user(struct hub *hub, const struct user_id *id)
 {
-	struct hub_user *user = find_user(hub, id);
+	struct hub_user *user = hub_find_user(hub, id);
 
 	if (user)
 		return user;
@@ -105,12 +105,40 @@ static struct hub_user *get_user(struct hub *hub, const struct user_id *id)
 	return user;
 }
 
+static enum presence presence_of_sessions(const struct hub_user *user)
+{
+	const struct session *session;
+
+	DL_FOREACH2(user->sessions, session, user_next) {
+		if (!session->is_away)
+			return PRESENCE_ONLINE;
+	}
+	return user->sessions ? PRESENCE_AWAY : PRESENCE_OFFLINE;
+}
+
+static void update_presence(struct hub *hub, struct hub_user *user, bool is_gone)
+{
+	enum presence now = presence_of_sessions(user);
+
+	if (user->presence == now)
+		return;
+	user->presence = now;
+	hub->needs.on_presence(hub->needs.context, &user->id, now, is_gone);
+}
+
+void hub_user_says(struct hub *hub, struct session *session)
+{
+	update_presence(hub, session->owner, false);
+}
+
 void hub_user_arrives(struct hub *hub, struct session *session)
 {
 	struct hub_user *user = get_user(hub, &session->user);
 
+	session->owner = user;
 	DL_APPEND2(user->sessions, session, user_prev, user_next);
 	user->sessions_count++;
+	update_presence(hub, user, false);
 	if (user->sessions_count > hub->options.sessions_of_user)
 		session_close(user->sessions, CLOSE_REPLACED,
 		              "a newer session took this one's place");
@@ -119,13 +147,16 @@ void hub_user_arrives(struct hub *hub, struct session *session)
 void hub_user_leaves(struct hub *hub, struct session *session)
 {
 	struct user_id id = session->user;
-	struct hub_user *user = find_user(hub, &id);
+	struct hub_user *user = session->owner;
 
+	session->owner = NULL;
 	DL_DELETE2(user->sessions, session, user_prev, user_next);
 	user->sessions_count--;
+	update_presence(hub, user, true);
 	if (!user->sessions) {
 		HASH_DEL(hub->users, user);
 		hub->counts.users--;
+		blocked_done(&user->blocked);
 		free(user);
 		hub->needs.on_user_idle(hub->needs.context, &id);
 	}
@@ -135,7 +166,7 @@ void hub_user_leaves(struct hub *hub, struct session *session)
 void hub_each_session_of(struct hub *hub, const struct user_id *id,
                          void (*visit)(void *context, struct session *session), void *context)
 {
-	struct hub_user *user = find_user(hub, id);
+	struct hub_user *user = hub_find_user(hub, id);
 	struct session *session;
 	struct session *next;
 
@@ -186,17 +217,19 @@ size_t hub_list_users(const struct hub *hub, size_t *place, struct user_id *ret_
 
 uint64_t hub_membership_version(const struct hub *hub, const struct user_id *id)
 {
-	const struct hub_user *user = find_user(hub, id);
+	const struct hub_user *user = hub_find_user(hub, id);
 
 	return user ? user->membership_version : 0;
 }
 
 void hub_set_membership_version(struct hub *hub, const struct user_id *id, uint64_t version)
 {
-	struct hub_user *user = find_user(hub, id);
+	struct hub_user *user = hub_find_user(hub, id);
 
-	if (user)
-		user->membership_version = version;
+	if (!user || user->membership_version == version)
+		return;
+	user->membership_version = version;
+	hub->needs.on_memberships(hub->needs.context, id);
 }
 
 const struct hub_counts *hub_counts(const struct hub *hub)

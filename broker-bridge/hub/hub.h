@@ -12,10 +12,12 @@
 #define MARTLET_HUB_HUB_H
 
 #include "base/timer.h"
+#include "hub/allowance.h"
 #include "hub/conversation.h"
 #include "hub/session.h"
 #include "model/frame.h"
 #include "model/id.h"
+#include "model/presence.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,8 +42,16 @@ struct hub_needs {
 	 * to the session. */
 	void (*on_left)(void *context, struct session *session, const struct uuid *conversation,
 	                uint64_t seq);
+	/* This user is no member any more of a conversation that is live here, whether it has a session here or
+	 * not: others may have lost sight of it. */
+	void (*on_departure)(void *context, const struct user_id *user);
 	/* The session is closing or its door is gone: forget it. Called once, if it was identified. */
 	void (*on_session_gone)(void *context, struct session *session);
+	/* What a user's sessions here say of its presence changed; `is_gone` because one of them went. */
+	void (*on_presence)(void *context, const struct user_id *user, enum presence now,
+	                    bool is_gone);
+	/* The newest change of a user's memberships that is known here is another one. */
+	void (*on_memberships)(void *context, const struct user_id *user);
 };
 
 struct hub_options {
@@ -52,6 +62,7 @@ struct hub_options {
 	uint32_t resume_events; /* a hole larger than this is left to the sessions to page */
 	uint32_t linger_ms;
 	uint32_t hole_ms;
+	struct allowances allowances;
 };
 
 /* The timers are borrowed for the hub's life. */

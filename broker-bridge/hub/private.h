@@ -7,12 +7,28 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* Across whom no signal goes to a user: blocked.c keeps it. */
+struct blocked {
+	struct user_id *users; /* in order of id; NULL if there are none */
+	size_t count;
+	bool is_known;
+	bool is_all;
+};
+
+/* Everybody, as long as it is not known. */
+bool blocked_has(const struct blocked *blocked, const struct user_id *user);
+void blocked_done(struct blocked *blocked);
+
 /* A user with sessions here. */
 struct hub_user {
 	struct user_id id;
 	uint64_t membership_version;
+	struct blocked blocked;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
+	struct bucket commands;
+	struct bucket writes;
+	enum presence presence; /* as told; 0 at first */
 	UT_hash_handle hh;
 };
 
@@ -29,11 +45,15 @@ struct hub {
 	struct hub_counts counts;
 };
 
+/* NULL if the user has no session here. */
+struct hub_user *hub_find_user(const struct hub *hub, const struct user_id *id);
+
 /* session.c tells the hub of its life. */
 void hub_add_session(struct hub *hub, struct session *session);
 void hub_remove_session(struct hub *hub, struct session *session);
 void hub_user_arrives(struct hub *hub, struct session *session);
 void hub_user_leaves(struct hub *hub, struct session *session);
+void hub_user_says(struct hub *hub, struct session *session);
 
 struct session {
 	uint64_t id;
@@ -41,6 +61,7 @@ struct session {
 	char device[LIMIT_DEVICE_BYTES + 1];
 
 	struct hub *hub;
+	struct hub_user *owner;                /* NULL unless identified and open */
 	struct session *prev, *next;           /* hub::sessions */
 	struct session *user_prev, *user_next; /* hub_user::sessions */
 	struct seat *seats;                    /* seat::session_prev, session_next */
@@ -62,6 +83,8 @@ struct session {
 	uint32_t last_warning_ms; /* between the token's warning and its end */
 	struct frame *warning;    /* the token's; NULL once queued */
 	bool is_paused;
+	struct bucket refusals; /* for want of allowance */
+	bool is_away;           /* as its client says */
 };
 
 /* conversation.c keeps these two. */
@@ -71,8 +94,14 @@ struct seat {
 	struct seat *prev, *next;                 /* conversation::seats */
 	struct seat *session_prev, *session_next; /* session::seats */
 	uint64_t seq;                             /* the session has everything up to it */
+	uint64_t typing_since_ms;                 /* when it was last told to type; 0 if never */
+	bool is_typing;                           /* and was not told to have stopped */
 	bool is_lagging;
 };
+
+/* NULL if the session has none here. */
+struct seat *conversation_find_seat(const struct conversation *conversation,
+                                    const struct session *session);
 
 /* Ends all seats of a session. */
 void session_leave_all(struct session *session);
@@ -100,6 +129,7 @@ struct conversation {
 	uint32_t held_count;
 	uint32_t held_capacity;
 	uint32_t seats_count;
+	uint32_t member_count;
 	struct timer hole_timer;
 	struct timer linger_timer;
 };

@@ -162,6 +162,14 @@ void session_set_live(struct session *session)
 	set_state(session, SESSION_LIVE);
 }
 
+void session_set_away(struct session *session, bool is_away)
+{
+	if (!session_is_open(session) || session->is_away == is_away)
+		return;
+	session->is_away = is_away;
+	hub_user_says(session->hub, session);
+}
+
 /* The ring, made larger and laid out from its beginning. */
 static void grow_queue(struct session *session)
 {

@@ -96,6 +96,9 @@ void session_identify(struct session *session, const struct user_id *user, const
 /* Everything missed has been queued. */
 void session_set_live(struct session *session);
 
+/* The client says whether its user is away; a session begins as there. */
+void session_set_away(struct session *session, bool is_away);
+
 /* Queues the frame (the session takes its own reference); nothing once it is closing. */
 void session_push(struct session *session, struct frame *frame);
 

@@ -5,8 +5,11 @@
 /* Whether the seat's session may learn now what `about` does. */
 static bool may_tell(const struct seat *seat, const struct user_id *about)
 {
-	return !seat->is_lagging && seat->session->state == SESSION_LIVE &&
-	       !user_id_is_equal(&seat->session->user, about);
+	const struct session *session = seat->session;
+
+	return !seat->is_lagging && session->state == SESSION_LIVE &&
+	       !user_id_is_equal(&session->user, about) &&
+	       !blocked_has(&session->owner->blocked, about);
 }
 
 void hub_signal_conversation(struct hub *hub, const struct uuid *id, uint64_t after_seq,

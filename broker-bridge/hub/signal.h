@@ -2,7 +2,8 @@
  *
  * A conversation's signal goes to seats that are live and have everything that this node has. So nobody gets
  * one who was removed: the removal is an event, and a seat that has passed its own removal is no seat any more. A
- * node that is behind the sender (`after_seq`) does not know yet whom it would tell, and tells nobody.
+ * node that is behind the sender (`after_seq`) does not know yet whom it would tell, and tells nobody. It goes across
+ * no block (see blocked.h).
  *
  * A session that does not read fast enough loses signals, and nothing else.
  *
@@ -16,7 +17,7 @@
 
 #include <stdint.h>
 
-/* To each live seat here but those of `about`; dropped if the conversation is not live here, or
+/* To each live seat here that may know, but to none of `about`; dropped if the conversation is not live here, or
  * has not come to `after_seq`. Borrows frame. */
 void hub_signal_conversation(struct hub *hub, const struct uuid *conversation, uint64_t after_seq,
                              const struct user_id *about, struct frame *frame);

@@ -150,6 +150,7 @@ static void on_connect(struct mosquitto *mosquitto, void *context, int result)
 {
 	struct link *link = context;
 	struct topic topic = topic_node(link->options.node);
+	struct topic all_nodes = topic_all_nodes();
 
 	if (result != 0) {
 		log_limited(LOG_ERROR, "mosquitto refused the connection",
@@ -162,6 +163,8 @@ static void on_connect(struct mosquitto *mosquitto, void *context, int result)
 	mosquitto_publish(mosquitto, NULL, topic.text, strlen(ALIVE), ALIVE, 1, true);
 	link->counts.published++;
 	link->unconfirmed++;
+	/* Before the shards: what is retained has come when these are heard. */
+	mosquitto_subscribe(mosquitto, NULL, all_nodes.text, 0);
 	interest_on_connected(link->interest);
 }
 
@@ -189,13 +192,28 @@ static void on_subscribe(struct mosquitto *mosquitto, void *context, int message
 	interest_on_subscribed(link->interest, message_id);
 }
 
+/* Whatever is not the word of a living node, an emptied topic too, says that it is gone. */
+static void on_node(const struct link *link, const char *node,
+                    const struct mosquitto_message *message)
+{
+	bool is_alive = message->payloadlen == (int)strlen(ALIVE) &&
+	                memcmp(message->payload, ALIVE, strlen(ALIVE)) == 0;
+
+	link->needs.on_node(link->needs.context, node, is_alive);
+}
+
 static void on_message(struct mosquitto *mosquitto, void *context,
                        const struct mosquitto_message *message)
 {
 	struct link *link = context;
+	const char *node = topic_find_node(message->topic);
 	uint32_t shard;
 
 	(void)mosquitto;
+	if (node) {
+		on_node(link, node, message);
+		return;
+	}
 	if (!topic_is_bus(message->topic, &shard) || shard >= link->options.shards) {
 		log_limited(LOG_WARNING, "message on an unknown topic");
 		return;

@@ -49,6 +49,9 @@ struct link_needs {
 	void (*on_up)(void *context);
 	/* The connection is lost. */
 	void (*on_down)(void *context);
+	/* A node, perhaps this one, connected or is gone; at each connection once for every node that ever was.
+	 * Comes before the answers to what this node asks on the bus, and before what that node says next. */
+	void (*on_node)(void *context, const char *node, bool is_alive);
 };
 
 /* Begins to connect. The options are copied. */

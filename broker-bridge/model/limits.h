@@ -13,10 +13,10 @@
 #define LIMIT_CONTENT_TYPE_BYTES 64 /* a media type */
 #define LIMIT_TITLE_BYTES 128       /* a group's title */
 #define LIMIT_TOKEN_BYTES 8192      /* a token: what proxies pass in a header */
+#define LIMIT_NAMED_USERS 100       /* users in one command about presence */
 #define LIMIT_CREATED_MEMBERS                                                                      \
 	100 /* members named in a ConversationCreated: more would outgrow a frame */
 #define LIMIT_ADDED_MEMBERS 100   /* users named in one AddMembers: its event names them all */
-#define LIMIT_LIST_MEMBERS 500    /* a page of members */
 #define LIMIT_MENTIONS 50         /* users mentioned in one message */
 #define LIMIT_SYMBOL_BYTES 32     /* a reaction: the longest emoji sequences fit */
 #define LIMIT_REACTION_SYMBOLS 50 /* different ones of one message */
@@ -41,15 +41,31 @@
 #define LIMIT_CONNECTIONS_OF_ADDRESS 0 /* any: an unknown proxy is one address */
 #define LIMIT_OUTBOUND_BYTES 1048576 /* waiting for one session: a slow reader hurts only itself */
 #define LIMIT_OUTBOUND_LOW_BYTES 262144 /* catching up goes on below this */
-#define LIMIT_PENDING_COMMANDS 64       /* unanswered, of one session; then reading stops */
+#define LIMIT_COMMANDS_PER_SECOND                                                                  \
+	50 /* of one user on one node: a fast client's receipts and reads */
+#define LIMIT_COMMAND_BURST 150
+#define LIMIT_WRITES_PER_SECOND 10 /* of them, those that write to a log: nobody types faster */
+#define LIMIT_WRITE_BURST 30
+#define LIMIT_PENDING_COMMANDS 64 /* unanswered, of one session; then reading stops */
 #define LIMIT_COMMAND_ARENA_BYTES                                                                  \
 	1048576                 /* decoding 64 KiB of tiny repeated fields costs 16 times as much */
 #define LIMIT_TAIL_EVENTS 64    /* newest events of a live conversation kept in memory */
 #define LIMIT_TAIL_BYTES 131072 /* the same, in bytes */
 #define LIMIT_HELD_EVENTS 256   /* events that came before their turn; beyond, the log has them */
-#define LIMIT_APPEND_BATCH 64   /* sends in one commit: more costs latency and gains nothing */
-#define LIMIT_APPEND_PENDING 4096  /* sends that wait for the database; then UNAVAILABLE */
-#define LIMIT_QUERY_PENDING 4096   /* other questions that wait for the database */
+#define LIMIT_LIST_MEMBERS 200  /* a page of members, or of blocked users */
+#define LIMIT_TYPING_MEMBERS                                                                       \
+	100 /* typing in a larger group is told to nobody: it grows with the square */
+#define LIMIT_WATCHED_USERS                                                                        \
+	500 /* whose presence one session watches: 64 bytes each, and their news */
+#define LIMIT_BLOCKED_USERS 1000  /* of one user: nobody fills the table */
+#define LIMIT_APPEND_BATCH 64     /* sends in one commit: more costs latency and gains nothing */
+#define LIMIT_APPEND_PENDING 4096 /* sends that wait for the database; then UNAVAILABLE */
+#define LIMIT_QUERY_PENDING 4096  /* other questions that wait for the database */
+#define LIMIT_BLOCK_RELATIONS                                                                      \
+	10000 /* of one user, kept in memory: who is in more, as others can make one, is told no
+                                         signals of others at all */
+#define LIMIT_SIGHTINGS                                                                            \
+	50000 /* users whose last_seen_at waits for the database; then it is left out */
 #define LIMIT_PUBLISH_BYTES 262144 /* one envelope; a fuller shard is published in parts */
 #define LIMIT_PUBLISH_PENDING                                                                      \
 	1000 /* publishes that wait for Mosquitto's PUBACK; then they are left
@@ -69,6 +85,12 @@
 #define LIMIT_CATCH_UP_MS                                                                          \
 	25000 /* from Hello to the first events; below LIMIT_LINGER_MS, or what was made
                                         live for it would be gone */
+#define LIMIT_TYPING_MS 6000 /* what is told of typing holds so long: two repetitions of a client */
+#define LIMIT_TYPING_PACE_MS 2000 /* between two tellings of one session in one conversation */
+#define LIMIT_PRESENCE_GRACE_MS                                                                    \
+	5000 /* from the last session's end to OFFLINE: a reconnect is no news */
+#define LIMIT_PRESENCE_CONFIRM_MS                                                                  \
+	2000 /* for other nodes to say again what they said before Mosquitto was away */
 #define LIMIT_SWEEP_MS 5000  /* between comparisons of live conversations with the log */
 #define LIMIT_DRAIN_MS 10000 /* from TERM to the end of a worker */
 

@@ -7,6 +7,7 @@
 
 #define ROOT "martlet/v1/"
 #define BUS ROOT "bus/"
+#define NODE ROOT "node/"
 
 struct topic topic_bus(uint32_t shard)
 {
@@ -35,6 +36,20 @@ struct topic topic_node(const char *node)
 {
 	struct topic topic;
 
-	snprintf(topic.text, sizeof(topic.text), ROOT "node/%s", node);
+	snprintf(topic.text, sizeof(topic.text), NODE "%s", node);
 	return topic;
+}
+
+struct topic topic_all_nodes(void)
+{
+	return (struct topic){NODE "+"};
+}
+
+const char *topic_find_node(const char *text)
+{
+	const char *node = text + strlen(NODE);
+
+	if (strncmp(text, NODE, strlen(NODE)) != 0 || !*node || strchr(node, '/'))
+		return NULL;
+	return node;
 }

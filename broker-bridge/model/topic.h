@@ -23,4 +23,10 @@ bool topic_is_bus(const char *text, uint32_t *ret_shard) __attribute__((warn_unu
 /* martlet/v1/node/{node}: a node is alive, or (by its will) gone. */
 struct topic topic_node(const char *node);
 
+/* A filter for these topics of all nodes. */
+struct topic topic_all_nodes(void);
+
+/* NULL if `text` is no node's topic; otherwise the node's name, which is the end of `text`. */
+const char *topic_find_node(const char *text) __attribute__((warn_unused_result));
+
 #endif

@@ -308,11 +308,18 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->outbound_bytes = limits->outbound_bytes;
 	wire->pending_commands = limits->pending_commands;
 	wire->added_members = LIMIT_ADDED_MEMBERS;
-	wire->list_members = LIMIT_LIST_MEMBERS;
 	wire->mentions = LIMIT_MENTIONS;
 	wire->edit_window_s = limits->edit_window_s;
 	wire->reaction_symbols = LIMIT_REACTION_SYMBOLS;
 	wire->receipt_members = limits->receipt_members;
+	wire->commands_per_second = limits->commands_per_second;
+	wire->command_burst = limits->command_burst;
+	wire->writes_per_second = limits->writes_per_second;
+	wire->write_burst = limits->write_burst;
+	wire->typing_members = limits->typing_members;
+	wire->watched_users = limits->watched_users;
+	wire->blocked_users = limits->blocked_users;
+	wire->list_members = limits->list_members;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)

@@ -33,6 +33,14 @@ struct protocol_limits {
 	uint32_t pending_commands;
 	uint32_t edit_window_s;
 	uint32_t receipt_members;
+	uint32_t commands_per_second;
+	uint32_t command_burst;
+	uint32_t writes_per_second;
+	uint32_t write_burst;
+	uint32_t typing_members;
+	uint32_t watched_users;
+	uint32_t blocked_users;
+	uint32_t list_members;
 };
 
 struct welcome {

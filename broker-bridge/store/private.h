@@ -20,9 +20,24 @@ struct store {
 	void *closed_context;
 };
 
+/* PostgreSQL's numbers of the types of parameters. */
+#define UUID ELEMENT_UUID
+#define TEXT ELEMENT_TEXT
+#define BIGINT ELEMENT_BIGINT
+#define BYTEA ELEMENT_BYTEA
+#define BOOLEAN 16
+#define INTEGER 23
+#define UUIDS 2951
+#define TEXTS 1009
+#define BIGINTS 1016
+#define BYTEAS 1001
+
 /* The statements of the writing and of the reading connection, by index. */
 enum writer_statement {
 	STATEMENT_APPEND,
+	STATEMENT_BLOCK,
+	STATEMENT_UNBLOCK,
+	STATEMENT_SEE,
 	STATEMENT_OPEN_DIRECT,
 	STATEMENT_CREATE_GROUP,
 	STATEMENT_EDIT_MESSAGE,
@@ -39,6 +54,9 @@ enum writer_statement {
 
 enum reader_statement {
 	STATEMENT_FOLLOWS,
+	STATEMENT_BLOCKED,
+	STATEMENT_BLOCKS_OF,
+	STATEMENT_VISIBLE,
 	STATEMENT_MEMBERSHIPS,
 	STATEMENT_LIST,
 	STATEMENT_HISTORY_BEFORE,

@@ -4,22 +4,12 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/events.h"
+#include "store/people_statements.h"
 #include "store/private.h"
 #include "store/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define UUID ELEMENT_UUID
-#define TEXT ELEMENT_TEXT
-#define BIGINT ELEMENT_BIGINT
-#define BYTEA ELEMENT_BYTEA
-#define BOOLEAN 16
-#define INTEGER 23
-#define UUIDS 2951
-#define TEXTS 1009
-#define BIGINTS 1016
-#define BYTEAS 1001
 
 /* How far the other members have it, where they are few: of the members' columns in order of user. */
 #define RECEIPTS(column)                                                                           \
@@ -136,6 +126,9 @@ const struct statement writer_statements[WRITER_STATEMENTS] = {
                                 CHANGE("set_role($1, $2, $3, $4)"),
                                 4,
                                 {UUID, TEXT, TEXT, INTEGER}},
+	[STATEMENT_BLOCK] = PEOPLE_BLOCK,
+	[STATEMENT_UNBLOCK] = PEOPLE_UNBLOCK,
+	[STATEMENT_SEE] = PEOPLE_SEE,
 	[STATEMENT_OPEN_DIRECT] = {"open_direct",
                                    "select is_created, conversation_id, created_at, users "
                                    "from martlet.open_direct($1, $2, $3)",
@@ -165,6 +158,9 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                "order by f.last_event_at desc, f.id desc",
                                2,
                                {TEXT, BIGINT}},
+	[STATEMENT_BLOCKED] = PEOPLE_BLOCKED,
+	[STATEMENT_BLOCKS_OF] = PEOPLE_BLOCKS_OF,
+	[STATEMENT_VISIBLE] = PEOPLE_VISIBLE,
 	[STATEMENT_MEMBERSHIPS] = {"memberships",
                                    "select " MEMBERSHIP_COLUMNS
                                    " from unnest($3::uuid[]) with ordinality as i (id, ord) "
@@ -224,7 +220,8 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                 3,
                                 {TEXT, UUID, BIGINT}},
 	[STATEMENT_HEADS] = {"heads",
-                             "select c.id, c.last_seq from unnest($1::uuid[]) as i (id) "
+                             "select c.id, c.last_seq, c.member_count "
+                             "from unnest($1::uuid[]) as i (id) "
                              "join martlet.conversations c on c.id = i.id",
                              1,
                              {UUIDS}},
@@ -538,6 +535,7 @@ static void on_heads(void *context, const PGresult *result, const struct outcome
 	for (int row = 0; row < (int)count; row++) {
 		heads[row].conversation = row_uuid(result, row, 0);
 		heads[row].last_seq = (uint64_t)row_bigint(result, row, 1);
+		heads[row].member_count = (uint32_t)row_integer(result, row, 2);
 	}
 	question->done.heads(question->context, &answer);
 	free(heads);
@@ -740,7 +738,10 @@ static void on_direct(void *context, const PGresult *result, const struct outcom
 	struct question *question = context;
 	struct began_answer answer = {.outcome = *outcome};
 
-	if (rows(result))
+	if (rows(result) && PQgetisnull(result, 0, 1))
+		answer.outcome =
+			outcome_refuse(OUTCOME_PERMISSION_DENIED, "you cannot write to this user");
+	else if (rows(result))
 		answer.conversation = row_uuid(result, 0, 1);
 	if (rows(result) && row_boolean(result, 0, 0))
 		answer_began(question, result, 2, &answer);

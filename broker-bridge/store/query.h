@@ -99,6 +99,7 @@ void query_log(struct store *store, const struct log_place *places, size_t count
 struct head {
 	struct uuid conversation;
 	uint64_t last_seq;
+	uint32_t member_count;
 };
 
 struct heads_answer {
@@ -178,7 +179,7 @@ struct began_answer {
 };
 
 /* Finds the pair's direct conversation or begins it with the id `proposed`; however concurrently. The two
- * users differ. On the writing connection. */
+ * users differ. PERMISSION_DENIED if one has blocked the other. On the writing connection. */
 void query_open_direct(struct store *store, const struct user_id *user, const struct user_id *peer,
                        const struct uuid *proposed,
                        void (*done)(void *context, const struct began_answer *answer),

@@ -1,7 +1,8 @@
 -- Finds the direct conversation of two users, or begins it with the proposed id.
 --
 -- Called by: the bridge (store/query). However many callers, on either side, at once: one conversation.
--- The pair's row decides; a second caller waits for the first one's commit in `on conflict`.
+-- The pair's row decides; a second caller waits for the first one's commit in `on conflict`. If one of the two
+-- blocked the other there is no conversation_id, whether the conversation began before or not.
 create or replace function martlet.open_direct(
     p_user text,
     p_peer text,
@@ -16,6 +17,16 @@ declare
     v_high text collate "C" := greatest(p_user collate "C", p_peer collate "C");
     v_found uuid;
 begin
+    if exists (
+        select
+        from blocks b
+        where (b.user_id = p_user and b.blocked_id = p_peer)
+            or (b.user_id = p_peer and b.blocked_id = p_user)
+    ) then
+        return query select null::uuid, false, null::timestamptz, null::text[];
+        return;
+    end if;
+
     select d.conversation_id into v_found
     from direct_pairs d
     where d.low_user = v_low and d.high_user = v_high;

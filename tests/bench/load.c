@@ -1,368 +1,373 @@
-/* load - thousands of WebSocket clients in one process.
+/* load - speed and cost of Martlet, measured from outside by thousands of WebSocket clients in one process.
  *
- *   load fanout PORT TOKENS CLIENTS RATE SECONDS    one group of CLIENTS, RATE messages a second
- *   load pairs  PORT TOKENS CLIENTS RATE SECONDS    CLIENTS / 2 direct chats, RATE messages a second in all
- *   load idle   PORT TOKENS CLIENTS 0 SECONDS       connections that do nothing
+ *   load idle     PORT TOKENS CLIENTS 0 SECONDS GROUP...      connections that do nothing
+ *   load idle-tls PORT TOKENS CLIENTS 0 SECONDS GROUP...      the same over TLS
+ *   load fanout   PORT TOKENS CLIENTS RATE SECONDS GROUP...   one group of all, one of them speaks
+ *   load pairs    PORT TOKENS CLIENTS RATE SECONDS GROUP...   direct chats, all speak in turn
  *
- * TOKENS is a file with one "user token" a line. Open loop: each message carries the time when it was to be
- * sent, and its latency is counted from then, at every receiver. The process ids after SECONDS are those
- * whose processor time and memory are told.
+ * TOKENS is a file with one "user token" a line, GROUP is "NAME=PID,PID", a row of the report; names of workers
+ * begin with "worker".
+ *
+ * Open loop: RATE messages a second are sent whatever became of those before, each with the time when it was
+ * due. Warm-up is not counted, what never came is.
  */
-#include "bench/socket.h"
-
-#include <martlet/v1/frame.pb-c.h>
+#include "bench/crowd.h"
+#include "bench/floor.h"
+#include "bench/processes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#define BODY_BYTES 200
-#define BUCKETS 4096 /* of 50 microseconds; the last takes the rest */
-#define BUCKET_NS 50000
-#define CONVERSATIONS_MOST 50000
+#define SECOND_NS 1000000000u
+#define WARM_NS (2ull * SECOND_NS)
+#define PAUSE_NS                                                                                   \
+	(SECOND_NS / 5) /* after the warm-up: what is under way comes, processes are read */
+#define DRAIN_NS (10ull * SECOND_NS)
+#define TURN_NS (SECOND_NS / 100)
+/* Connected before memory is read first, so that what a worker takes once is nobody's. */
+#define IDLE_FIRST 500
+/* The floor and Martlet take turns, so that a busier minute of the machine hits both. */
+#define ROUNDS 2
+#define FILES_BESIDE 100
 
-struct client {
-	struct socket socket;
-	char user[65];
-	char token[2048];
-	char conversation[37];
-	bool is_welcome;
-	bool is_ready;
+struct options {
+	const char *scenario;
+	uint16_t port;
+	const char *tokens;
+	size_t clients;
+	double rate;
+	double seconds;
 };
 
-static struct client *clients;
-static size_t count;
-static size_t ready;
-static int epoll_fd;
-static uint64_t deliveries;
-static uint64_t histogram[BUCKETS];
-static uint64_t longest_ns;
-static bool is_measuring;
+/* What a crowd's messages cost. */
+struct measure {
+	double seconds; /* from the first due to the last delivery */
+	uint64_t expected;
+	uint64_t late_ns; /* the sender itself, at worst */
+	double cpu[GROUPS_MOST];
+};
 
-static uint64_t now_ns(void)
+static struct group groups[GROUPS_MOST];
+static size_t groups_count;
+
+static void read_cpu(double ret_seconds[GROUPS_MOST])
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	for (size_t i = 0; i < groups_count; i++)
+		ret_seconds[i] = group_cpu_seconds(&groups[i]);
 }
 
-static void send_frame(struct client *client, const Martlet__V1__ClientFrame *frame)
+static bool is_worker(const struct group *group)
 {
-	uint8_t bytes[61440];
-	size_t size = martlet__v1__client_frame__get_packed_size(frame);
-
-	if (size > sizeof(bytes)) {
-		fprintf(stderr, "the frame is too large\n");
-		exit(1);
-	}
-	martlet__v1__client_frame__pack(frame, bytes);
-	socket_send(&client->socket, bytes, size);
+	return strncmp(group->name, "worker", 6) == 0;
 }
 
-static void send_hello(struct client *client)
+static void add_group(const char *name, pid_t pid)
 {
-	Martlet__V1__ClientFrame frame = MARTLET__V1__CLIENT_FRAME__INIT;
-	Martlet__V1__Hello hello = MARTLET__V1__HELLO__INIT;
+	char text[64];
 
-	hello.token = client->token;
-	hello.device = (char *)(uintptr_t) "bench";
-	hello.client = (char *)(uintptr_t) "bench/1";
-	frame.command_case = MARTLET__V1__CLIENT_FRAME__COMMAND_HELLO;
-	frame.hello = &hello;
-	send_frame(client, &frame);
+	snprintf(text, sizeof(text), "%s=%d", name, pid);
+	group_read(&groups[groups_count++], text);
 }
 
-static void count_latency(const Martlet__V1__Message *message)
+/* ---- sending ---- */
+
+/* Messages that are due in [from, to); `receivers` is how many get each. */
+static void speak(struct crowd *crowd, struct measure *measure, double rate, uint64_t from,
+                  uint64_t to, size_t speakers, size_t receivers)
 {
-	uint64_t sent_ns;
-	uint64_t latency;
+	for (uint64_t sent = 0;;) {
+		uint64_t due = from + (uint64_t)((double)sent * 1e9 / rate);
+		uint64_t now = now_ns();
 
-	if (message->body.len < sizeof(sent_ns) || !is_measuring)
-		return;
-	memcpy(&sent_ns, message->body.data, sizeof(sent_ns));
-	latency = now_ns() - sent_ns;
-	deliveries++;
-	histogram[latency / BUCKET_NS < BUCKETS ? latency / BUCKET_NS : BUCKETS - 1]++;
-	if (latency > longest_ns)
-		longest_ns = latency;
-}
-
-static void take_item(struct client *client, const Martlet__V1__Item *item)
-{
-	if (item->kind_case == MARTLET__V1__ITEM__KIND_EVENT &&
-	    item->event->kind_case == MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE) {
-		count_latency(item->event->message);
-	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_CONVERSATION_JOINED) {
-		snprintf(client->conversation, sizeof(client->conversation), "%s",
-		         item->conversation_joined->conversation->id);
-	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_CONVERSATION_STATE &&
-	           item->conversation_state->conversation->kind ==
-	                   MARTLET__V1__CONVERSATION_KIND__CONVERSATION_KIND_DIRECT) {
-		/* The pair of a scenario before this one. */
-		snprintf(client->conversation, sizeof(client->conversation), "%s",
-		         item->conversation_state->conversation->id);
-	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_READY && !client->is_ready) {
-		client->is_ready = true;
-		ready++;
-	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_REPLY &&
-	           item->reply->result_case == MARTLET__V1__REPLY__RESULT_ERROR) {
-		fprintf(stderr, "refused: %s\n", item->reply->error->message);
-	}
-}
-
-static void on_message(void *context, const uint8_t *bytes, size_t size)
-{
-	Martlet__V1__ServerFrame *frame = martlet__v1__server_frame__unpack(NULL, size, bytes);
-
-	for (size_t i = 0; frame && i < frame->n_items; i++)
-		take_item(context, frame->items[i]);
-	martlet__v1__server_frame__free_unpacked(frame, NULL);
-}
-
-/* Reads for a while; returns early if nothing comes. */
-static void turn(int wait_ms)
-{
-	struct epoll_event events[256];
-	int found = epoll_wait(epoll_fd, events, 256, wait_ms);
-
-	for (int i = 0; i < found; i++) {
-		struct client *client = events[i].data.ptr;
-		bool was_open = client->socket.is_open;
-
-		socket_read(&client->socket, on_message, client);
-		if (!was_open && client->socket.is_open)
-			send_hello(client);
-	}
-}
-
-static void connect_all(uint16_t port)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &clients[i]};
-
-		socket_connect(&clients[i].socket, port);
-		socket_upgrade(&clients[i].socket);
-		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, clients[i].socket.fd, &event);
-		while (i - ready > 200)
-			turn(10);
-	}
-	while (ready < count)
-		turn(10);
-}
-
-static void make_uuid(char text[37])
-{
-	static uint64_t last;
-	uint64_t now = now_ns();
-
-	last++;
-	snprintf(text, 37, "%08x-%04x-4%03x-8%03x-%012llx", (unsigned)(now >> 32),
-	         (unsigned)(now >> 16) & 0xffff, (unsigned)now & 0xfff, (unsigned)getpid() & 0xfff,
-	         (unsigned long long)last);
-}
-
-static bool all_joined(size_t step)
-{
-	for (size_t i = 0; i < count; i += step) {
-		if (!clients[i].conversation[0])
-			return false;
-	}
-	return true;
-}
-
-static void create_group(void)
-{
-	Martlet__V1__ClientFrame frame = MARTLET__V1__CLIENT_FRAME__INIT;
-	Martlet__V1__CreateGroup create = MARTLET__V1__CREATE_GROUP__INIT;
-	char **members = calloc(count, sizeof(char *));
-	char id[37];
-
-	make_uuid(id);
-	for (size_t i = 1; i < count; i++)
-		members[i - 1] = clients[i].user;
-	create.conversation_id = id;
-	create.title = (char *)(uintptr_t) "bench";
-	create.n_members = count - 1;
-	create.members = members;
-	frame.request_id = 1;
-	frame.command_case = MARTLET__V1__CLIENT_FRAME__COMMAND_CREATE_GROUP;
-	frame.create_group = &create;
-	send_frame(&clients[0], &frame);
-	free(members);
-	while (!all_joined(1))
-		turn(10);
-}
-
-static void open_pairs(void)
-{
-	Martlet__V1__ClientFrame frame = MARTLET__V1__CLIENT_FRAME__INIT;
-	Martlet__V1__OpenDirect open = MARTLET__V1__OPEN_DIRECT__INIT;
-
-	frame.request_id = 1;
-	frame.command_case = MARTLET__V1__CLIENT_FRAME__COMMAND_OPEN_DIRECT;
-	frame.open_direct = &open;
-	for (size_t i = 0; i + 1 < count; i += 2) {
-		open.user = clients[i + 1].user;
-		send_frame(&clients[i], &frame);
-		turn(0);
-	}
-	while (!all_joined(1))
-		turn(10);
-}
-
-static void send_message(struct client *client, uint64_t due_ns)
-{
-	Martlet__V1__ClientFrame frame = MARTLET__V1__CLIENT_FRAME__INIT;
-	Martlet__V1__SendMessage send = MARTLET__V1__SEND_MESSAGE__INIT;
-	uint8_t body[BODY_BYTES] = {0};
-	char id[37];
-
-	make_uuid(id);
-	memcpy(body, &due_ns, sizeof(due_ns));
-	send.conversation_id = client->conversation;
-	send.client_message_id = id;
-	send.body = (ProtobufCBinaryData){sizeof(body), body};
-	frame.request_id = 2;
-	frame.command_case = MARTLET__V1__CLIENT_FRAME__COMMAND_SEND_MESSAGE;
-	frame.send_message = &send;
-	send_frame(client, &frame);
-}
-
-/* One message each 1/rate of a second, whatever became of those before. */
-static void run(double rate, double seconds, bool is_fanout)
-{
-	uint64_t start = now_ns();
-	uint64_t total = (uint64_t)(rate * seconds);
-	uint64_t end = start + (uint64_t)(seconds * 1e9) + 1000000000u;
-
-	for (uint64_t sent = 0; now_ns() < end;) {
-		uint64_t due = start + (uint64_t)((double)sent * 1e9 / (rate > 0 ? rate : 1));
-
-		if (sent < total && now_ns() >= due) {
-			send_message(&clients[is_fanout ? 0 : sent % count], due);
-			sent++;
+		if (due >= to)
+			return;
+		if (now < due) {
+			crowd_turn(crowd, due - now);
 			continue;
 		}
-		turn(sent < total && due - now_ns() < 2000000 ? 0 : 1);
+		if (now - due > measure->late_ns)
+			measure->late_ns = now - due;
+		crowd_send(crowd, sent % speakers, due);
+		measure->expected += receivers;
+		sent++;
+		crowd_turn(crowd, 0);
 	}
 }
 
-static double percentile(double part)
+static void turn_until(struct crowd *crowd, uint64_t end)
 {
-	uint64_t wanted = (uint64_t)((double)deliveries * part);
-	uint64_t seen = 0;
+	for (uint64_t now; (now = now_ns()) < end;)
+		crowd_turn(crowd, end - now);
+}
 
-	for (size_t i = 0; i + 1 < BUCKETS; i++) {
-		seen += histogram[i];
-		if (seen > wanted)
-			return (double)(i + 1) * BUCKET_NS / 1e6;
+static void segment(struct crowd *crowd, struct measure *measure, double rate, double seconds,
+                    size_t speakers, size_t receivers)
+{
+	struct measure ignored = {0};
+	double before[GROUPS_MOST];
+	double after[GROUPS_MOST];
+	struct window *window = &crowd->window;
+	uint64_t warm = now_ns();
+	uint64_t begin = warm + WARM_NS;
+	uint64_t end = begin + (uint64_t)(seconds * SECOND_NS);
+
+	window->from_ns = begin;
+	window->to_ns = end;
+	speak(crowd, &ignored, rate, warm, begin - PAUSE_NS, speakers, receivers);
+	turn_until(crowd, begin - PAUSE_NS / 2);
+	read_cpu(before);
+	turn_until(crowd, begin);
+	speak(crowd, measure, rate, begin, end, speakers, receivers);
+	turn_until(crowd, end);
+	while (window->deliveries < measure->expected && now_ns() < end + DRAIN_NS)
+		crowd_turn(crowd, TURN_NS);
+	read_cpu(after);
+	for (size_t i = 0; i < groups_count; i++)
+		measure->cpu[i] += after[i] - before[i];
+	measure->seconds += (double)((window->last_ns > end ? window->last_ns : end) - begin) / 1e9;
+}
+
+/* ---- telling ---- */
+
+static void tell_clients(const struct crowd *crowd)
+{
+	size_t apart = 0;
+
+	for (size_t i = 0; i < NODES_MOST && crowd->nodes[i][0]; i++)
+		printf("%s%s: %zu", i ? ", " : "  clients of ", crowd->nodes[i],
+		       crowd->node_clients[i]);
+	for (size_t i = 0; i + 1 < crowd->count; i += 2)
+		apart += crowd->clients[i].node != crowd->clients[i + 1].node;
+	if (crowd->nodes[1][0])
+		printf("; neighbours on two workers: %.0f %%",
+		       200.0 * (double)apart / (double)crowd->count);
+	printf("\n");
+}
+
+static void tell_latency(const char *name, const struct crowd *crowd, const struct measure *measure)
+{
+	static const double parts[] = {.5, .9, .99, .999};
+	const struct window *window = &crowd->window;
+
+	printf("  %-20s %12.0f %9ld", name, (double)window->deliveries / measure->seconds,
+	       (long)(measure->expected - window->deliveries));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		printf(" %8.2f", latency_ms(&window->latency, parts[i]));
+	printf(" %8.2f %9.2f\n", (double)window->latency.longest_ns / 1e6,
+	       (double)measure->late_ns / 1e6);
+	if (crowd->refused)
+		printf("  refused: %lu commands\n", (unsigned long)crowd->refused);
+}
+
+static void tell_latency_head(void)
+{
+	printf("  %-20s %12s %9s %8s %8s %8s %8s %8s %9s\n", "", "deliveries/s", "missing",
+	       "p50 ms", "p90", "p99", "p99.9", "max", "sent late");
+}
+
+/* Seconds a million deliveries are microseconds a delivery. */
+static double cost(const struct crowd *crowd, double cpu)
+{
+	return crowd->window.deliveries ? cpu * 1e6 / (double)crowd->window.deliveries : 0;
+}
+
+static void tell_cpu(const struct crowd *crowd, const struct measure *measure)
+{
+	printf("  %-20s %12s %9s %s\n", "", "CPU s", "of a core", "CPU s per million deliveries");
+	for (size_t i = 0; i < groups_count; i++) {
+		if (measure->cpu[i] >= 0.0005)
+			printf("  %-20s %12.2f %7.0f %% %8.2f\n", groups[i].name, measure->cpu[i],
+			       measure->cpu[i] * 100 / measure->seconds,
+			       cost(crowd, measure->cpu[i]));
 	}
-	return (double)longest_ns / 1e6;
 }
 
-/* What a process has used: processor seconds, and memory of its own in KiB. */
-static double cpu_seconds(const char *pid)
+static double workers_cpu(const struct measure *measure)
 {
-	char path[64];
-	unsigned long user = 0;
-	unsigned long system = 0;
-	FILE *file;
+	double sum = 0;
 
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-	           &system) != 2)
-		user = 0;
-	fclose(file);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	for (size_t i = 0; i < groups_count; i++)
+		sum += is_worker(&groups[i]) ? measure->cpu[i] : 0;
+	return sum;
 }
 
-static long memory_kib(const char *pid)
-{
-	char path[64];
-	char line[256];
-	long kib = 0;
-	FILE *file;
+/* ---- scenarios ---- */
 
-	snprintf(path, sizeof(path), "/proc/%s/status", pid);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "VmRSS: %ld", &kib);
-	if (file)
-		fclose(file);
-	return kib;
+static void run_pairs(const struct options *options)
+{
+	struct crowd crowd;
+	struct measure measure = {0};
+
+	crowd_init(&crowd, options->tokens, options->clients, options->port);
+	crowd_connect(&crowd, crowd.count);
+	crowd_open_pairs(&crowd);
+	segment(&crowd, &measure, options->rate, options->seconds, crowd.count, 2);
+	tell_clients(&crowd);
+	tell_latency_head();
+	tell_latency("Martlet", &crowd, &measure);
+	tell_cpu(&crowd, &measure);
 }
 
-static void read_clients(const char *path)
+static void run_fanout(const struct options *options)
 {
-	FILE *file = fopen(path, "r");
+	struct crowd crowd;
+	struct crowd raw;
+	struct measure measure = {0};
+	struct measure floor = {0};
+	size_t raw_group = groups_count;
+	uint16_t raw_port;
 
-	clients = calloc(count, sizeof(*clients));
-	for (size_t i = 0; i < count; i++) {
-		if (!file || fscanf(file, "%64s %2047s", clients[i].user, clients[i].token) != 2) {
-			fprintf(stderr, "%s has less than %zu lines\n", path, count);
-			exit(1);
-		}
+	add_group("raw floor", floor_start(&raw_port));
+	crowd_init(&crowd, options->tokens, options->clients, options->port);
+	crowd_init(&raw, options->tokens, options->clients, raw_port);
+	raw.is_raw = true;
+	crowd_connect(&crowd, crowd.count);
+	crowd_connect(&raw, raw.count);
+	crowd_create_group(&crowd);
+	for (int i = 0; i < ROUNDS; i++) {
+		segment(&raw, &floor, options->rate, options->seconds / ROUNDS, 1, raw.count);
+		segment(&crowd, &measure, options->rate, options->seconds / ROUNDS, 1, crowd.count);
 	}
-	fclose(file);
+	tell_clients(&crowd);
+	tell_latency_head();
+	tell_latency("Martlet", &crowd, &measure);
+	tell_latency("raw floor", &raw, &floor);
+	tell_cpu(&crowd, &measure);
+	printf("  while the floor sends:\n");
+	tell_cpu(&raw, &floor);
+	printf("  Martlet to the floor: p50 x %.2f, p99 x %.2f, CPU of the workers a delivery x %.2f\n",
+	       latency_ms(&crowd.window.latency, .5) / latency_ms(&raw.window.latency, .5),
+	       latency_ms(&crowd.window.latency, .99) / latency_ms(&raw.window.latency, .99),
+	       cost(&crowd, workers_cpu(&measure)) / cost(&raw, floor.cpu[raw_group]));
+}
+
+static double workers_memory(void)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < groups_count; i++)
+		sum += is_worker(&groups[i]) ? group_memory_kib(&groups[i]) : 0;
+	return sum;
+}
+
+static SSL_CTX *make_tls(void)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+
+	/* The certificate is the harness's own. What waits to be written may move. */
+	SSL_CTX_set_verify(tls, SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return tls;
+}
+
+static void run_idle(const struct options *options)
+{
+	struct crowd crowd;
+	struct measure connecting = {0};
+	struct measure idle = {0};
+	double memory;
+	double count;
+	uint64_t start;
+
+	if (options->clients <= IDLE_FIRST) {
+		fprintf(stderr, "idle needs more than %d clients\n", IDLE_FIRST);
+		exit(2);
+	}
+	count = (double)(options->clients - IDLE_FIRST);
+	crowd_init(&crowd, options->tokens, options->clients, options->port);
+	if (strcmp(options->scenario, "idle-tls") == 0)
+		crowd.tls = make_tls();
+	crowd_connect(&crowd, IDLE_FIRST);
+	memory = workers_memory();
+	read_cpu(connecting.cpu);
+	start = now_ns();
+	crowd_connect(&crowd, crowd.count);
+	connecting.seconds = (double)(now_ns() - start) / 1e9;
+	read_cpu(idle.cpu);
+	start = now_ns();
+	turn_until(&crowd, start + (uint64_t)(options->seconds * SECOND_NS));
+	idle.seconds = (double)(now_ns() - start) / 1e9;
+	tell_clients(&crowd);
+	printf("  memory of the workers: %.2f KiB a connection, without the kernel's\n",
+	       (workers_memory() - memory) / count);
+	printf("  connected: %.0f a second\n", count / connecting.seconds);
+	printf("  %-20s %22s %22s\n", "", "CPU ms a connection", "CPU ms a second idle");
+	for (size_t i = 0; i < groups_count; i++) {
+		double now = group_cpu_seconds(&groups[i]);
+
+		printf("  %-20s %22.3f %22.2f\n", groups[i].name,
+		       (idle.cpu[i] - connecting.cpu[i]) * 1e3 / count,
+		       (now - idle.cpu[i]) * 1e3 / idle.seconds);
+	}
+}
+
+static const struct scenario {
+	const char *name;
+	void (*run)(const struct options *options);
+	size_t crowds;
+} scenarios[] = {
+	{"idle", run_idle, 1},
+	{"idle-tls", run_idle, 1},
+	{"fanout", run_fanout, 2},
+	{"pairs", run_pairs, 1},
+};
+
+static const struct scenario *find_scenario(const char *name)
+{
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+		if (strcmp(scenarios[i].name, name) == 0)
+			return &scenarios[i];
+	}
+	return NULL;
+}
+
+static void raise_files(size_t connections)
+{
+	struct rlimit files = {0};
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur < connections + FILES_BESIDE) {
+		fprintf(stderr, "%lu open files are allowed, too few for %zu connections\n",
+		        (unsigned long)files.rlim_cur, connections);
+		exit(1);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	const struct rlimit files = {20000, 20000};
-	double before[32];
-	long memory[32];
-	double rate;
-	double seconds;
-	uint64_t start;
+	const struct scenario *scenario = argc > 1 ? find_scenario(argv[1]) : NULL;
+	struct options options;
 
-	if (argc < 7 || argc > 7 + 32) {
-		fprintf(stderr,
-		        "usage: load fanout|pairs|idle PORT TOKENS CLIENTS RATE SECONDS [PID]...\n");
+	if (!scenario || argc < 7 || argc > 7 + GROUPS_MOST - 2) {
+		fprintf(stderr, "usage: load idle|idle-tls|fanout|pairs PORT TOKENS CLIENTS RATE "
+		                "SECONDS [NAME=PID,PID]...\n");
 		return 2;
 	}
-	setrlimit(RLIMIT_NOFILE, &files);
-	count = strtoul(argv[4], NULL, 10);
-	rate = strtod(argv[5], NULL);
-	seconds = strtod(argv[6], NULL);
-	read_clients(argv[3]);
-	epoll_fd = epoll_create1(0);
+	options = (struct options){
+		.scenario = argv[1],
+		.port = (uint16_t)strtoul(argv[2], NULL, 10),
+		.tokens = argv[3],
+		.clients = strtoul(argv[4], NULL, 10),
+		.rate = strtod(argv[5], NULL),
+		.seconds = strtod(argv[6], NULL),
+	};
+	raise_files(options.clients * scenario->crowds);
+	/* A sender that wakes 50 microseconds late would be a part of every latency. */
+	prctl(PR_SET_TIMERSLACK, 1);
 	for (int i = 7; i < argc; i++)
-		memory[i - 7] = memory_kib(argv[i]);
-	connect_all((uint16_t)strtoul(argv[2], NULL, 10));
-	if (strcmp(argv[1], "fanout") == 0)
-		create_group();
-	else if (strcmp(argv[1], "pairs") == 0)
-		open_pairs();
-	for (int i = 7; i < argc; i++)
-		before[i - 7] = cpu_seconds(argv[i]);
-	is_measuring = true;
-	start = now_ns();
-	run(rate, seconds, strcmp(argv[1], "fanout") == 0);
-	printf("%s: %zu clients, %.0f messages/s, %.0f deliveries/s\n", argv[1], count, rate,
-	       (double)deliveries / seconds);
-	if (deliveries)
-		printf("latency ms: p50 %.2f  p90 %.2f  p99 %.2f  p99.9 %.2f  max %.2f\n",
-		       percentile(.5), percentile(.9), percentile(.99), percentile(.999),
-		       (double)longest_ns / 1e6);
-	for (int i = 7; i < argc; i++) {
-		double used = cpu_seconds(argv[i]) - before[i - 7];
-
-		printf("process %s: %.2f CPU s in %.0f s", argv[i], used,
-		       (double)(now_ns() - start) / 1e9);
-		if (deliveries)
-			printf(", %.2f CPU s per million deliveries",
-			       used * 1e6 / (double)deliveries);
-		printf(", memory +%ld KiB, %.2f KiB a client\n",
-		       memory_kib(argv[i]) - memory[i - 7],
-		       (double)(memory_kib(argv[i]) - memory[i - 7]) / (double)count);
-	}
+		group_read(&groups[groups_count++], argv[i]);
+	add_group("this generator", getpid());
+	printf("%s: %zu clients", options.scenario, options.clients);
+	if (options.rate > 0)
+		printf(", %.0f messages/s", options.rate);
+	printf(", %.0f s\n", options.seconds);
+	scenario->run(&options);
 	return 0;
 }

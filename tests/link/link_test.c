@@ -183,6 +183,30 @@ static void node_that_dies_is_gone_by_its_will(void **state)
 
 /* Losing the broker. */
 
+static void node_hears_of_all_that_live_and_of_each_that_goes(void **state)
+{
+	struct node *early;
+	struct node *late;
+
+	(void)state;
+	stage_open(&stage);
+	mqtt_publish(topic_node("other").text, "?", 1);
+	early = node_open_up(&stage);
+	await(&stage, early->states[1] == '1');
+	late = node_open_up(&stage);
+	await(&stage, late->states[1] == '1');
+	await(&stage, early->states[2] == '1');
+	node_close(early);
+	await(&stage, late->states[1] == '0');
+	/* A topic that somebody empties is of a node that is gone. */
+	mqtt_publish(topic_node("node.4").text, "1", 1);
+	await(&stage, late->states[4] == '1');
+	mqtt_publish(topic_node("node.4").text, NULL, 0);
+	await(&stage, late->states[4] == '0');
+	assert_int_equal(late->envelopes, 0);
+	stage_close(&stage);
+}
+
 static void broker_that_comes_back_finds_everything_again(void **state)
 {
 	struct node *from;
@@ -538,6 +562,7 @@ int main(void)
 		with_broker(message_that_no_bridge_makes_is_refused),
 		with_broker(node_says_that_it_is_alive_and_when_it_goes),
 		with_broker(node_that_dies_is_gone_by_its_will),
+		with_broker(node_hears_of_all_that_live_and_of_each_that_goes),
 		with_broker(broker_that_comes_back_finds_everything_again),
 		with_broker(number_of_a_lost_socket_may_be_another_s_at_once),
 		with_broker(publishes_while_it_is_away_are_dropped_and_never_sent_later),

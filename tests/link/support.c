@@ -379,6 +379,15 @@ static void on_down(void *context)
 		node->on_down(node);
 }
 
+static void on_node(void *context, const char *name, bool is_alive)
+{
+	struct node *node = context;
+	unsigned int number = 0;
+
+	if (sscanf(name, "node.%u", &number) == 1 && number <= NODES_MOST)
+		node->states[number] = is_alive ? '1' : '0';
+}
+
 struct link_options node_options(struct stage *stage)
 {
 	return (struct link_options){
@@ -403,7 +412,8 @@ struct node *node_open(struct stage *stage, const struct link_options *options)
 	node->stage = stage;
 	snprintf(node->name, sizeof(node->name), "node.%zu", stage->count);
 	named.node = node->name;
-	node->link = link_create(&named, &(struct link_needs){node, on_bus, on_up, on_down});
+	node->link =
+		link_create(&named, &(struct link_needs){node, on_bus, on_up, on_down, on_node});
 	return node;
 }
 

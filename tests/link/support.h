@@ -72,6 +72,7 @@ struct node {
 	size_t size;
 	uint8_t bytes[HEARD_BYTES]; /* the beginning of the last envelope */
 	int heard[SHARDS];
+	char states[NODES_MOST + 1]; /* '1' or '0', as last heard, of node.1 and so on */
 
 	void (*on_down)(struct node *node); /* of the test; may be NULL */
 };

@@ -107,7 +107,10 @@ describe("nothing acknowledged is lost or doubled", () => {
         "it is back",
         async () => {
           const words = options.replaceAll('"', "").split(" ").filter(Boolean);
-          const root = process.getuid?.() === 0 ? ["runuser", "-u", "postgres", "--"] : [];
+          const root =
+            process.getuid?.() === 0
+              ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+              : [];
           const [program = "", ...rest] = [...root, ...words];
           const again = spawn(program, rest, { stdio: "ignore", detached: true });
           again.unref();

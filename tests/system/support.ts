@@ -70,6 +70,7 @@ export interface Person {
 }
 
 const people: Person[] = [];
+const raws: Raw[] = [];
 
 export async function person(
   user: string,
@@ -126,6 +127,7 @@ export async function personElsewhere(
 
 export function closeAll(): void {
   for (const one of people.splice(0)) one.client.close();
+  for (const one of raws.splice(0)) one.close();
 }
 
 export const bodies = (events: readonly ConversationEvent[] = []): string[] =>
@@ -174,6 +176,7 @@ export async function raw(options: { protocols?: string[] } = {}): Promise<Raw> 
       ) as Promise<Extract<Item, { kind: "reply" }>>,
     close: () => socket.close(),
   };
+  raws.push(one);
   return one;
 }
 

@@ -59,6 +59,52 @@ static void largest_numbers_do_not_overflow(void **state)
 	assert_int_equal(backoff.failures, UINT32_MAX);
 }
 
+static void bucket_gives_its_burst_and_then_its_rate(void **state)
+{
+	const struct rate rate = {.per_second = 10, .burst = 3};
+	struct bucket bucket = {0};
+	uint64_t now = 1000000;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bucket_take(&bucket, &rate, now), 0);
+	assert_int_equal(bucket_take(&bucket, &rate, now), 100);
+	/* Asking in vain costs nothing. */
+	assert_int_equal(bucket_take(&bucket, &rate, now + 40), 60);
+	assert_int_equal(bucket_take(&bucket, &rate, now + 100), 0);
+	assert_int_equal(bucket_take(&bucket, &rate, now + 100), 100);
+	/* A long rest fills it to the burst and not beyond. */
+	now += 3600000;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(bucket_take(&bucket, &rate, now), 0);
+	assert_int_not_equal(bucket_take(&bucket, &rate, now), 0);
+}
+
+static void bucket_never_gives_more_than_burst_and_rate(void **state)
+{
+	const struct rate rate = {.per_second = 7, .burst = 5};
+	unsigned int random = 7;
+	struct bucket bucket = {0};
+	uint64_t now = 1;
+	uint32_t given = 0;
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		uint32_t wait = bucket_take(&bucket, &rate, now);
+
+		given += wait == 0;
+		/* Waiting as long as it says is always enough. */
+		if (wait) {
+			struct bucket copy = bucket;
+
+			assert_int_equal(bucket_take(&copy, &rate, now + wait), 0);
+		}
+		now += (uint64_t)(rand_r(&random) % 50);
+	}
+	assert_true(given <= rate.burst + now * rate.per_second / 1000 + 1);
+	assert_true(given > now * rate.per_second / 1000 / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -66,6 +112,8 @@ int main(void)
 		cmocka_unit_test(success_makes_the_next_wait_short_again),
 		cmocka_unit_test(whole_span_is_drawn),
 		cmocka_unit_test(largest_numbers_do_not_overflow),
+		cmocka_unit_test(bucket_gives_its_burst_and_then_its_rate),
+		cmocka_unit_test(bucket_never_gives_more_than_burst_and_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,35 @@ static void timer_stopped_by_a_call_of_the_same_turn_does_not_fire(void **state)
 	timers_done(&timers);
 }
 
+static uint64_t read_clock(const void *context)
+{
+	return *(const uint64_t *)context;
+}
+
+static void timer_armed_long_after_the_last_telling_has_its_whole_delay(void **state)
+{
+	uint64_t clock_ms = 1000;
+
+	(void)state;
+	begin();
+	timers_set_clock(&timers, read_clock, &clock_ms);
+	turn(1000);
+	clock_ms = 1090;
+	timer_start(&timers, &all[0], 20);
+	turn(1109);
+	assert_int_equal(fired, 0);
+	clock_ms = 1110;
+	turn(1110);
+	assert_int_equal(fired, 1);
+	/* A timer that arms itself again at once waits for the next turn here too. */
+	all[1].on_due = arm_again;
+	timer_start(&timers, &all[1], 0);
+	turn(1110);
+	assert_int_equal(fired, 2);
+	timer_stop(&timers, &all[1]);
+	timers_done(&timers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +228,7 @@ int main(void)
 		cmocka_unit_test(timer_armed_by_its_own_call_waits_for_the_next_turn),
 		cmocka_unit_test(timer_armed_by_anothers_call_waits_for_the_next_turn),
 		cmocka_unit_test(timer_stopped_by_a_call_of_the_same_turn_does_not_fire),
+		cmocka_unit_test(timer_armed_long_after_the_last_telling_has_its_whole_delay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,15 @@ static void ignore_user(void *context, const struct user_id *user)
 	(void)user;
 }
 
+static void ignore_presence(void *context, const struct user_id *user, enum presence now,
+                            bool is_gone)
+{
+	(void)context;
+	(void)user;
+	(void)now;
+	(void)is_gone;
+}
+
 static void ignore_conversation(void *context, const struct uuid *conversation)
 {
 	(void)context;
@@ -111,7 +120,10 @@ static int set_up(void **state)
 		.on_hole = on_hole,
 		.on_lag = on_lag,
 		.on_left = on_left,
+		.on_departure = ignore_user,
 		.on_session_gone = ignore_session,
+		.on_presence = ignore_presence,
+		.on_memberships = ignore_user,
 	};
 
 	world->options = (struct session_options){.outbound_bytes = 8 * EVENTS * 2,

@@ -1,6 +1,7 @@
 /* Signals reach who is there and may know, and hurt nobody. */
 #include "unit/hub/support.h"
 
+#include "hub/blocked.h"
 #include "hub/signal.h"
 
 static const struct uuid room = {{1}};
@@ -131,6 +132,81 @@ static void slow_reader_loses_signals_and_is_not_closed_by_them(void **state)
 	client_close(&slow);
 }
 
+static void signal_goes_across_no_block(void **state)
+{
+	const struct user_id blocked[] = {user("Zoe"), user("bob"), user("carol")};
+	struct world *world = *state;
+	struct client alice;
+	struct user_id id = user("alice");
+
+	client_open(world, &alice, "alice");
+	client_sit(world, &alice, &room, 5);
+	hub_set_blocked(world->hub, &id, blocked, 3);
+	tell(world, "bob", 5, 7);
+	tell(world, "carol", 5, 7);
+	tell(world, "Zoe", 5, 7);
+	assert_seen(&alice, 0, 0);
+	tell(world, "dave", 5, 8);
+	assert_seen(&alice, 1, 8);
+	hub_set_blocked(world->hub, &id, blocked, 1);
+	tell(world, "carol", 5, 9);
+	assert_seen(&alice, 2, 9);
+	client_close(&alice);
+}
+
+static void signal_waits_for_no_block_to_be_known(void **state)
+{
+	struct world *world = *state;
+	struct client alice;
+	struct user_id id = user("alice");
+
+	client_open_catching_up(world, &alice, "alice");
+	session_set_live(alice.session);
+	client_sit(world, &alice, &room, 5);
+	tell(world, "bob", 5, 7);
+	assert_seen(&alice, 0, 0);
+	hub_set_blocked(world->hub, &id, NULL, 0);
+	tell(world, "bob", 5, 8);
+	assert_seen(&alice, 1, 8);
+	hub_forget_blocked(world->hub, &id);
+	tell(world, "bob", 5, 9);
+	assert_seen(&alice, 1, 8);
+	client_close(&alice);
+}
+
+static void who_has_too_many_blocks_to_be_kept_hears_no_signal_of_others(void **state)
+{
+	struct world *world = *state;
+	struct client alice;
+	struct user_id id = user("alice");
+
+	client_open(world, &alice, "alice");
+	client_sit(world, &alice, &room, 5);
+	hub_set_all_blocked(world->hub, &id);
+	tell(world, "bob", 5, 7);
+	assert_seen(&alice, 0, 0);
+	tell_user(world, "alice", NULL, 8);
+	assert_seen(&alice, 1, 8);
+	client_close(&alice);
+}
+
+static void blocks_of_who_is_not_here_are_not_kept(void **state)
+{
+	const struct user_id bob = user("bob");
+	struct world *world = *state;
+	struct client alice;
+	struct user_id id = user("alice");
+
+	hub_set_blocked(world->hub, &id, &bob, 1);
+	hub_set_all_blocked(world->hub, &id);
+	hub_forget_blocked(world->hub, &id);
+	client_open(world, &alice, "alice");
+	client_sit(world, &alice, &room, 5);
+	tell(world, "bob", 5, 7);
+	assert_seen(&alice, 1, 7);
+	client_close(&alice);
+}
+
 static void news_of_a_user_reaches_all_its_sessions_but_the_one_that_made_it(void **state)
 {
 	struct world *world = *state;
@@ -167,6 +243,10 @@ int main(void)
 		TEST(session_that_is_not_live_or_lags_hears_no_conversation),
 		TEST(who_left_hears_nothing_more),
 		TEST(slow_reader_loses_signals_and_is_not_closed_by_them),
+		TEST(signal_goes_across_no_block),
+		TEST(signal_waits_for_no_block_to_be_known),
+		TEST(who_has_too_many_blocks_to_be_kept_hears_no_signal_of_others),
+		TEST(blocks_of_who_is_not_here_are_not_kept),
 		TEST(news_of_a_user_reaches_all_its_sessions_but_the_one_that_made_it),
 	};
 

@@ -1,6 +1,7 @@
 #include "unit/hub/support.h"
 
 #include "base/memory.h"
+#include "hub/blocked.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,16 @@ static void ignore_user(void *context, const struct user_id *id)
 {
 	(void)context;
 	(void)id;
+}
+
+static void on_presence(void *context, const struct user_id *id, enum presence now, bool is_gone)
+{
+	struct world *world = context;
+
+	(void)id;
+	world->told++;
+	world->word = now;
+	world->is_gone = is_gone;
 }
 
 static void ignore_conversation(void *context, const struct uuid *conversation)
@@ -68,7 +79,10 @@ int world_set_up(void **state)
 		.on_hole = ignore_conversation,
 		.on_lag = ignore_session,
 		.on_left = ignore_left,
+		.on_departure = ignore_user,
 		.on_session_gone = ignore_session,
+		.on_presence = on_presence,
+		.on_memberships = ignore_user,
 	};
 
 	world->options = (struct session_options){.outbound_bytes = 80,
@@ -111,8 +125,11 @@ void client_open_catching_up(struct world *world, struct client *client, const c
 
 void client_open(struct world *world, struct client *client, const char *name)
 {
+	struct user_id id = user(name);
+
 	client_open_catching_up(world, client, name);
 	session_set_live(client->session);
+	hub_set_blocked(world->hub, &id, NULL, 0);
 }
 
 void client_read(struct client *client)

@@ -26,6 +26,10 @@ struct world {
 	struct timers timers;
 	struct hub *hub;
 	struct session_options options;
+	/* What the sessions of the last user come to, and how often that was told of any. */
+	enum presence word;
+	bool is_gone;
+	int told;
 };
 
 /* For cmocka_unit_test_setup_teardown: the state is a world. */
@@ -34,7 +38,7 @@ int world_tear_down(void **state);
 
 struct user_id user(const char *name);
 
-/* A session that is live, or still catching up. */
+/* A session that is live, of a user without blocks; or one still catching up, of one whose are not known. */
 void client_open(struct world *world, struct client *client, const char *name);
 void client_open_catching_up(struct world *world, struct client *client, const char *name);
 /* Reads all that waits. */

@@ -63,12 +63,31 @@ static void topic_of_a_node_has_its_name_and_an_end(void **state)
 	assert_int_equal(strlen(topic_node(name).text), TOPIC_BYTES - 1);
 }
 
+static void topic_of_a_node_is_known_again(void **state)
+{
+	static const char *const others[] = {
+		"",
+		"martlet/v1/node/",
+		"martlet/v1/node",
+		"martlet/v1/node/a/in",
+		"martlet/v1/bus/1",
+		"Martlet/v1/node/a",
+	};
+
+	(void)state;
+	assert_string_equal(topic_find_node(topic_node("host.1").text), "host.1");
+	assert_string_equal(topic_all_nodes().text, "martlet/v1/node/+");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_null(topic_find_node(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(topic_of_the_bus_is_known_again),
 		cmocka_unit_test(other_topics_are_not_of_the_bus),
 		cmocka_unit_test(topic_of_a_node_has_its_name_and_an_end),
+		cmocka_unit_test(topic_of_a_node_is_known_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

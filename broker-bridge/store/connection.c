@@ -308,7 +308,10 @@ static bool send_request(struct connection *connection, struct request *request)
 	int formats[PARAMETERS_MOST];
 
 	for (int i = 0; i < parameters->count; i++) {
-		values[i] = (const char *)parameters->bytes.bytes + parameters->starts[i];
+		/* libpq asks the pointer, not the length, whether it is null. */
+		values[i] = parameters->lengths[i] < 0
+		                    ? NULL
+		                    : (const char *)parameters->bytes.bytes + parameters->starts[i];
 		formats[i] = 1;
 	}
 	return PQsendQueryPrepared(connection->pg, statement->name, parameters->count, values,

@@ -13,17 +13,19 @@
 /* The columns of an event, for `e` is martlet.events, as it stands in the log. */
 #define EVENT_COLUMNS                                                                              \
 	"e.conversation_id, e.seq, e.kind, e.sender, e.created_at, e.client_message_id, "          \
-	"e.content_type, e.body, e.mentions, e.edited_seq, " EVENT_LAST_COLUMNS
+	"e.content_type, e.body, e.mentions, e.edited_seq, e.redacted_seq, e.reactions_seq, " EVENT_LAST_COLUMNS
 
-/* The same as a member is told it in a page of history: with the content of the edit `x`, if there is one. */
+/* The same as a member `m` is told it in a page of history: with the content of the edit `x`, if there is one. Who is
+ * no member any more is told no reactions, and so no number that includes them. */
 #define EVENT_FOLDED_COLUMNS                                                                       \
 	"e.conversation_id, e.seq, e.kind, e.sender, e.created_at, e.client_message_id, "          \
 	"coalesce(x.content_type, e.content_type) as content_type, "                               \
 	"coalesce(x.body, e.body) as body, coalesce(x.mentions, e.mentions) as mentions, "         \
-	"coalesce(x.seq, 0) as edited_seq, " EVENT_LAST_COLUMNS
+	"coalesce(x.seq, 0) as edited_seq, e.redacted_seq, "                                       \
+	"case when m.left_seq is null then e.reactions_seq else 0 end as reactions_seq, " EVENT_LAST_COLUMNS
 
 #define EVENT_LAST_COLUMNS                                                                         \
-	"e.redacted_seq, e.reactions_seq, e.reply_to_seq, e.title, e.users, e.users_count, "       \
+	"e.reply_to_seq, e.title, e.users, e.users_count, "                                        \
 	"e.target_seq, e.symbol, e.role, e.announcement, e.full_history"
 
 #define EVENT_COLUMNS_COUNT 21

@@ -14,6 +14,7 @@ import {
   createClient,
   webSocket,
 } from "../../clients/web/src/index.ts";
+import { createViews, type Views } from "../../clients/web/src/view.ts";
 
 const required = (name: string): string => {
   const value = process.env[name];
@@ -63,6 +64,12 @@ export interface Person {
   readonly client: Client;
   /** What the client delivered, by conversation. */
   readonly seen: Map<string, ConversationEvent[]>;
+  /** What it makes of that. */
+  readonly views: Views;
+  /** Where a membership ended, by conversation. */
+  readonly left: ReadonlyMap<string, number>;
+  /** Breaks the connection and lets none be made, or lets it come back. */
+  setOffline(offline: boolean): void;
   /** The conversations that it was told of. */
   readonly known: ReadonlySet<string>;
   /** Its connections so far; closing the last one is what a broken network does. */
@@ -81,9 +88,12 @@ export async function person(
   let readies = 0;
   const seen = new Map<string, ConversationEvent[]>();
   const known = new Set<string>();
+  const left = new Map<string, number>();
   const sockets: WebSocket[] = [];
+  let isOffline = false;
   class Kept extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
+      if (isOffline) throw new Error("offline");
       super(url, protocols);
       sockets.push(this);
     }
@@ -95,7 +105,16 @@ export async function person(
     transport: webSocket(Kept),
     ...options,
   });
-  const one: Person = { user, client, seen, known, sockets };
+  const views = createViews(client, user);
+  const one: Person = {
+    ...{ user, client, seen, views, left, known, sockets },
+    setOffline(offline) {
+      isOffline = offline;
+      if (offline) sockets.at(-1)?.close();
+      else client.probe();
+    },
+  };
+  client.on("left", ({ conversationId, lastSeq }) => left.set(conversationId, lastSeq));
   client.on("conversation", ({ id }) => known.add(id));
   client.on("event", (event) => {
     const list = seen.get(event.conversationId) ?? [];

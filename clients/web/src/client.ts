@@ -1,14 +1,27 @@
 import { type Clock, createTimers, systemClock } from "./clock.ts";
+import { type Commands, type ContentOptions, createCommands, toBytes } from "./commands.ts";
 import { type ConnectionState, createConnection } from "./connection.ts";
+import { createDeliveredMarks } from "./delivered.ts";
 import { MartletError } from "./errors.ts";
 import { createEmitter, type Emitter } from "./events.ts";
-import type { Conversation, ConversationEvent, HistoryPage, Sent, Welcome } from "./model.ts";
+import type {
+  Conversation,
+  ConversationEvent,
+  Mark,
+  Presence,
+  ReceiptChanged,
+  Sent,
+  TypingChanged,
+  Welcome,
+} from "./model.ts";
 import { createOutbox, type Outgoing } from "./outbox.ts";
 import { createPersistence } from "./persist.ts";
+import { createPresences } from "./presence.ts";
 import { createSync } from "./sync.ts";
 import type { GetToken } from "./token.ts";
 import type { TransportFactory } from "./transports/transport.ts";
 import { webSocket } from "./transports/websocket.ts";
+import { createTyping } from "./typing.ts";
 
 export interface ClientOptions {
   /** "wss://chat.example/v1/ws" */
@@ -28,10 +41,13 @@ export interface ClientOptions {
    * first, should they be more than the server takes.
    */
   readonly cursors?: ReadonlyMap<string, number>;
+  /** Tells by itself how far this client has received each conversation; true if it is not given. */
+  readonly autoDelivered?: boolean;
   readonly clock?: Clock;
   readonly random?: () => number;
 }
 
+/** What this client changes by itself (marks, mutes, blocks) is told as if another session had done it. */
 export interface ClientEvents {
   state: { state: ConnectionState; retryInMs: number | undefined; reason: string };
   /** A conversation is new to this client, or how it stands was told again. */
@@ -40,18 +56,29 @@ export interface ClientEvents {
   event: ConversationEvent;
   /** The events up to `seq` were too many to be sent, or are not there for this user: page the history. */
   gap: { conversationId: string; seq: number };
+  /**
+   * The user is no member of a conversation any more: it ends with `lastSeq`, which has been delivered; 0 if it is
+   * none of the user's at all.
+   */
+  left: { conversationId: string; lastSeq: number };
+  /** A member has more of a conversation than before; also this user, here or on another device. */
+  receipt: ReceiptChanged;
+  typing: TypingChanged;
+  /** Of a watched user: how it is now. */
+  presence: Presence;
+  mute: { conversationId: string; untilMs: number };
+  block: { user: string; blocked: boolean };
   /** Everything missed has been delivered. */
   ready: undefined;
 }
 
-export interface SendOptions {
-  readonly contentType?: string;
+export interface SendOptions extends ContentOptions {
   readonly replyToSeq?: number;
   /** The message's identity; made here if it is not given. */
   readonly clientMessageId?: string;
 }
 
-export interface Client extends Pick<Emitter<ClientEvents>, "on"> {
+export interface Client extends Pick<Emitter<ClientEvents>, "on">, Commands {
   readonly state: ConnectionState;
   /** Who and where, as the server's last Welcome had it. */
   readonly welcome: Welcome | undefined;
@@ -62,15 +89,16 @@ export interface Client extends Pick<Emitter<ClientEvents>, "on"> {
   /** Resolves once, with the message's number; waits while there is no connection. */
   send(conversationId: string, body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
   readonly pending: readonly Outgoing[];
-  openDirect(user: string): Promise<Conversation>;
-  createGroup(title: string, members: readonly string[]): Promise<Conversation>;
-  /** All of the user's conversations, the most recently active first. */
-  conversations(): AsyncGenerator<Conversation>;
-  /** One page: before or after a number, or the newest. */
-  history(
-    conversationId: string,
-    from?: { before?: number; after?: number; limit?: number },
-  ): Promise<HistoryPage>;
+  /** To be called with each key: it is said once in three seconds, and once that it has stopped. */
+  setTyping(conversationId: string, typing: boolean): void;
+  /**
+   * How these users are now; `presence` tells of it and of changes. They stay watched through every
+   * reconnection, also if this call rejects because there is no connection.
+   */
+  watchPresence(users: readonly string[]): Promise<readonly Presence[]>;
+  unwatchPresence(users: readonly string[]): Promise<void>;
+  /** Also kept through every reconnection. */
+  setPresence(status: "online" | "away"): Promise<void>;
 }
 
 const retry = { minDelayMs: 300, maxDelayMs: 30_000 };
@@ -79,9 +107,19 @@ export function createClient(options: ClientOptions): Client {
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
   const emitter = createEmitter<ClientEvents>();
-  const outboxTimers = createTimers(clock);
+  /** Of what ends with the connection. */
+  const timers = createTimers(clock);
+  const persistence = createPersistence(clock, random, retry);
   let welcome: Welcome | undefined;
 
+  /** After close() nothing is told any more, whatever was about to be. */
+  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
+    if (connection.state !== "closed") emitter.emit(type, event);
+  };
+  const stop = () => {
+    for (const one of [outbox, sync, typing, delivered, persistence]) one.stop();
+    timers.clear();
+  };
   const connection = createConnection({
     url: options.url,
     device: options.device,
@@ -94,22 +132,27 @@ export function createClient(options: ClientOptions): Client {
       welcome = told;
     },
     onState: (state, retryInMs, reason) => {
-      if (state !== "connected") {
-        outbox.stop();
-        outboxTimers.clear();
-        sync.stop();
-      }
+      if (state !== "connected") stop();
       if (state === "closed") outbox.close();
       emitter.emit("state", { state, retryInMs, reason });
       // Last: what the transport says to it may already be the next state.
-      if (state === "connected" && connection.state === state) outbox.start();
+      if (state === "connected" && connection.state === state)
+        for (const one of [outbox, presences, delivered]) one.start();
     },
     onItem: (item) => {
-      sync.onItem(item);
-      if (item.kind === "ready") emitter.emit("ready", undefined);
+      if (item.kind === "receipt") learnReceipt(item.receipt);
+      else if (item.kind === "typing") tell("typing", item.typing);
+      else if (item.kind === "presence") tell("presence", item.presence);
+      else if (item.kind === "mute") tell("mute", item.mute);
+      else if (item.kind === "block") tell("block", item.block);
+      else sync.onItem(item);
+      if (item.kind === "ready") tell("ready", undefined);
     },
   });
-
+  const commands = createCommands(
+    connection.ask,
+    (delayMs) => new Promise((resolve) => clock.setTimeout(resolve, delayMs)),
+  );
   const outbox = createOutbox(
     async (message) => {
       const most = welcome?.bodyBytes ?? 0;
@@ -117,56 +160,68 @@ export function createClient(options: ClientOptions): Client {
         const what = `${message.body.length} bytes are more than body_bytes (${most})`;
         throw new MartletError("INVALID_ARGUMENT", what, "body");
       }
-      const result = await connection.ask({ $case: "sendMessage", value: message });
-      if (result.$case !== "sendMessage") throw unexpected();
-      return { seq: result.value.seq, timeMs: result.value.timeMs };
+      const { seq, timeMs } = await commands.send(message);
+      return { seq, timeMs };
     },
-    outboxTimers.start,
+    timers.start,
     options.outboxMost ?? 1000,
   );
-  const unexpected = () => new MartletError("INTERNAL", "an answer to another question");
-
-  const history: Client["history"] = async (conversationId, from = {}) => {
-    const { before, after, limit = 0 } = from;
-    const place =
-      before !== undefined ? { beforeSeq: before } : after !== undefined ? { afterSeq: after } : {};
-    const result = await connection.ask({
-      $case: "getHistory",
-      value: { conversationId, limit, ...place },
-    });
-    if (result.$case !== "getHistory") throw unexpected();
-    return result.value;
+  const typing = createTyping(
+    (conversationId, typing) =>
+      connection.tell({ $case: "setTyping", value: { conversationId, typing } }),
+    clock,
+  );
+  const presences = createPresences({
+    persistence,
+    watch: commands.watchPresence,
+    unwatch: commands.unwatchPresence,
+    set: commands.setPresence,
+    onPresence: (presence) => tell("presence", presence),
+  });
+  const delivered = createDeliveredMarks({
+    mark: (id, seq) => marked(id, commands.markDelivered(id, seq)),
+    later: timers.start,
+    membersMost: () => (options.autoDelivered === false ? 0 : (welcome?.receiptMembers ?? 0)),
+  });
+  const learnReceipt = (receipt: ReceiptChanged) => {
+    const { conversationId, user, deliveredSeq } = receipt;
+    if (user === welcome?.user) delivered.learn(conversationId, 0, deliveredSeq);
+    tell("receipt", receipt);
   };
-
-  async function* conversations(): AsyncGenerator<Conversation> {
-    for (let page = "", more = true; more; ) {
-      const value = { page, limit: 0 };
-      const result = await connection.ask({ $case: "listConversations", value });
-      if (result.$case !== "listConversations") throw unexpected();
-      yield* result.value.conversations;
-      page = result.value.nextPage;
-      more = page !== "";
-    }
-  }
-  /** After close() nothing is told any more, whatever was about to be. */
-  const tell = <K extends keyof ClientEvents>(type: K, event: ClientEvents[K]) => {
-    if (connection.state !== "closed") emitter.emit(type, event);
+  const marked = async (conversationId: string, asked: Promise<Mark>) => {
+    const mark = await asked;
+    learnReceipt({ ...mark, conversationId, user: welcome?.user ?? "" });
+    return mark;
   };
   const sync = createSync({
     cursors: options.cursors ?? new Map(),
-    persistence: createPersistence(clock, random, retry),
+    persistence,
     resumeEvents: () => welcome?.resumeEvents ?? 0,
-    history: (id, after) => history(id, { after }),
-    conversations,
-    onEvent: (event) => tell("event", event),
-    onGap: (conversationId, seq) => tell("gap", { conversationId, seq }),
-    onConversation: (conversation) => tell("conversation", conversation),
+    history: (id, after) => commands.history(id, { after }),
+    conversations: commands.conversations,
+    onEvent: (event) => {
+      tell("event", event);
+      if (event.sender !== welcome?.user) delivered.received(event.conversationId, event.seq);
+    },
+    onGap: (conversationId, seq) => {
+      tell("gap", { conversationId, seq });
+      delivered.received(conversationId, seq);
+    },
+    onConversation: (conversation, seq) => {
+      tell("conversation", conversation);
+      const { id, memberCount, deliveredSeq, unreadCount } = conversation;
+      delivered.learn(id, memberCount, deliveredSeq);
+      if (unreadCount) delivered.received(id, seq);
+    },
+    onLeft: (conversationId, lastSeq) => {
+      delivered.forget(conversationId);
+      tell("left", { conversationId, lastSeq });
+    },
   });
 
   return {
+    ...commands,
     on: emitter.on,
-    conversations,
-    history,
     get state() {
       return connection.state;
     },
@@ -179,26 +234,34 @@ export function createClient(options: ClientOptions): Client {
     connect: connection.open,
     close: connection.close,
     probe: connection.probe,
-    send: (conversationId, body, send = {}) =>
-      outbox.add({
+    send(conversationId, body, { clientMessageId, ...send } = {}) {
+      typing.sent(conversationId);
+      return outbox.add({
         conversationId,
-        clientMessageId: send.clientMessageId ?? crypto.randomUUID(),
+        clientMessageId: clientMessageId ?? crypto.randomUUID(),
         contentType: send.contentType ?? "",
-        body: typeof body === "string" ? new TextEncoder().encode(body) : body,
+        body: toBytes(body),
         replyToSeq: send.replyToSeq ?? 0,
-      }),
-    async openDirect(user) {
-      const result = await connection.ask({ $case: "openDirect", value: { user } });
-      if (result.$case !== "openDirect") throw unexpected();
-      return result.value.conversation;
-    },
-    async createGroup(title, members) {
-      const result = await connection.ask({
-        $case: "createGroup",
-        value: { conversationId: crypto.randomUUID(), title, members: [...members] },
+        mentions: send.mentions ?? [],
       });
-      if (result.$case !== "createGroup") throw unexpected();
-      return result.value.conversation;
     },
+    markDelivered: (id, seq) => marked(id, commands.markDelivered(id, seq)),
+    markRead: (id, seq) => marked(id, commands.markRead(id, seq)),
+    async setMute(conversationId, untilMs) {
+      await commands.setMute(conversationId, untilMs);
+      tell("mute", { conversationId, untilMs });
+    },
+    async block(user) {
+      await commands.block(user);
+      tell("block", { user, blocked: true });
+    },
+    async unblock(user) {
+      await commands.unblock(user);
+      tell("block", { user, blocked: false });
+    },
+    setTyping: typing.set,
+    watchPresence: presences.watch,
+    unwatchPresence: presences.unwatch,
+    setPresence: presences.set,
   };
 }

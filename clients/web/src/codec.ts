@@ -6,15 +6,28 @@ import {
   ConversationKind,
   PbfReader,
   PbfWriter,
-  Role,
   readServerFrame,
   type Conversation as WireConversation,
   type ConversationEvent as WireEvent,
   type Item as WireItem,
+  type Presence as WirePresence,
   type Reply as WireReply,
   writeClientFrame,
 } from "./gen/martlet.js";
-import type { Conversation, ConversationEvent, Cursor, HistoryPage, Welcome } from "./model.ts";
+import type {
+  Conversation,
+  ConversationEvent,
+  Cursor,
+  EventContent,
+  HistoryPage,
+  Member,
+  Presence,
+  PresenceStatus,
+  ReceiptChanged,
+  Role,
+  TypingChanged,
+  Welcome,
+} from "./model.ts";
 
 /** One arm of a oneof, by its name. */
 type Arm<T, K extends keyof T> = { [P in K]-?: { $case: P; value: NonNullable<T[P]> } }[K];
@@ -38,8 +51,11 @@ interface Results extends Omit<WireReply, keyof ModelResults>, ModelResults {}
 interface ModelResults {
   getHistory: HistoryPage;
   listConversations: { conversations: Conversation[]; nextPage: string };
+  getConversation: { conversation: Conversation };
+  listMembers: { members: Member[]; nextPage: string };
   openDirect: { conversation: Conversation; created: boolean };
   createGroup: { conversation: Conversation; created: boolean };
+  watchPresence: { presences: Presence[] };
 }
 export type Result = Arm<Results, Exclude<NonNullable<WireReply["result"]>, "error">>;
 
@@ -57,6 +73,12 @@ export type Item =
   | { kind: "joined"; conversation: Conversation }
   | { kind: "resync"; conversationId: string; lastSeq: number }
   | { kind: "ready" }
+  | { kind: "left"; conversationId: string; lastSeq: number }
+  | { kind: "receipt"; receipt: ReceiptChanged }
+  | { kind: "typing"; typing: TypingChanged }
+  | { kind: "presence"; presence: Presence }
+  | { kind: "mute"; mute: { conversationId: string; untilMs: number } }
+  | { kind: "block"; block: { user: string; blocked: boolean } }
   | { kind: "tokenExpiring" }
   | { kind: "draining"; reconnectAfterMs: number };
 
@@ -92,37 +114,70 @@ const checkSeq = (seq: number, least = 0) =>
 /** What a Date can hold. */
 const checkTime = (ms: number) => check(Math.abs(ms) <= 8.64e15, "time");
 
+const roles: readonly Role[] = ["member", "member", "admin", "owner"];
+const toRole = (role: number): Role => roles[role] ?? "member";
+export const roleNumber = (role: Role): number => roles.lastIndexOf(role);
+
+const statuses: readonly PresenceStatus[] = ["offline", "offline", "away", "online"];
+const toPresence = (wire: WirePresence): Presence => {
+  checkId(wire.user);
+  checkTime(wire.lastSeenMs);
+  return { ...wire, status: statuses[wire.status] ?? "offline" };
+};
+export const statusNumber = (status: PresenceStatus): number => statuses.lastIndexOf(status);
+
+/** An empty body is not on the wire. */
+const withBody = <T extends { body: Uint8Array | undefined }>(content: T) => ({
+  ...content,
+  body: content.body ?? new Uint8Array(),
+});
+
+function toContent(wire: WireEvent): EventContent {
+  const { kind, message, messageEdited, roleChanged } = wire;
+  if (!kind) return { kind: "unknown" };
+  if (message) {
+    for (const seq of [message.replyToSeq, message.editedSeq]) checkSeq(seq);
+    for (const seq of [message.redactedSeq, message.reactionsSeq]) checkSeq(seq);
+    return { ...withBody(message), kind: "message" };
+  }
+  const target = wire[kind] as { targetSeq?: number };
+  if (target.targetSeq !== undefined) checkSeq(target.targetSeq, 1);
+  if (messageEdited) return { ...withBody(messageEdited), kind: "messageEdited" };
+  if (roleChanged) return { ...roleChanged, kind: "roleChanged", role: toRole(roleChanged.role) };
+  return { ...target, kind } as EventContent;
+}
+
 function toEvent(wire: WireEvent): ConversationEvent {
-  const { conversationId, seq, sender, timeMs, message, created } = wire;
+  const { conversationId, seq, sender, timeMs } = wire;
   checkId(conversationId);
   checkSeq(seq, 1);
   checkTime(timeMs);
-  const event = { conversationId, seq, sender, timeMs };
-  if (message) {
-    const { body = new Uint8Array(), ...rest } = message;
-    checkSeq(rest.replyToSeq);
-    return { ...event, content: { kind: "message", body, ...rest } };
-  }
-  return { ...event, content: created ? { kind: "created", ...created } : { kind: "unknown" } };
+  return { conversationId, seq, sender, timeMs, content: toContent(wire) };
 }
+
+const checkMark = ({ deliveredSeq, readSeq }: { deliveredSeq: number; readSeq: number }) => {
+  checkSeq(deliveredSeq);
+  checkSeq(readSeq);
+};
 
 function toConversation(wire: WireConversation | undefined): Conversation {
   if (!wire) throw new Error("no conversation");
-  const { id, kind, role, firstSeq, lastSeq, lastEventTimeMs, lastEvent } = wire;
+  const { id, kind, role, firstSeq, lastSeq, lastEventTimeMs, lastEvent, receipts } = wire;
   checkId(id);
   checkSeq(firstSeq);
   checkSeq(lastSeq);
   checkTime(lastEventTimeMs);
+  for (const mark of [wire, ...receipts]) checkMark(mark);
   return {
     ...wire,
     kind: kind === ConversationKind.CONVERSATION_KIND_DIRECT ? "direct" : "group",
-    role: role === Role.ROLE_OWNER ? "owner" : role === Role.ROLE_ADMIN ? "admin" : "member",
+    role: toRole(role),
     lastEvent: lastEvent && toEvent(lastEvent),
   };
 }
 
 function toResult(wire: WireReply): Result | undefined {
-  const { result: $case, getHistory, listConversations } = wire;
+  const { result: $case, getHistory, listConversations, listMembers, watchPresence } = wire;
   if (!$case || $case === "error") return undefined;
   if (getHistory) {
     const events = getHistory.events.map(toEvent);
@@ -132,14 +187,26 @@ function toResult(wire: WireReply): Result | undefined {
     const conversations = listConversations.conversations.map(toConversation);
     return { $case: "listConversations", value: { ...listConversations, conversations } };
   }
-  if ($case === "openDirect" || $case === "createGroup") {
-    const { conversation, created = false } = wire[$case] ?? {};
-    return { $case, value: { conversation: toConversation(conversation), created } };
+  if (listMembers) {
+    const members = listMembers.members.map(({ user, role }) => ({ user, role: toRole(role) }));
+    return { $case: "listMembers", value: { ...listMembers, members } };
+  }
+  if (watchPresence) {
+    const presences = watchPresence.presences.map(toPresence);
+    return { $case: "watchPresence", value: { presences } };
+  }
+  if ($case === "openDirect" || $case === "createGroup" || $case === "getConversation") {
+    const { created = false, conversation } = { ...wire[$case] } as { created?: boolean } & {
+      conversation?: WireConversation;
+    };
+    return { $case, value: { conversation: toConversation(conversation), created } } as Result;
   }
   if (wire.sendMessage) {
     checkSeq(wire.sendMessage.seq, 1);
     checkTime(wire.sendMessage.timeMs);
   }
+  if (wire.change) checkSeq(wire.change.seq);
+  if (wire.mark) checkMark(wire.mark);
   // The rest is outside as it is on the wire.
   return { $case, value: wire[$case] } as Result;
 }
@@ -166,6 +233,7 @@ function toItem(wire: WireItem): Item | undefined {
     return {
       kind: "welcome",
       welcome: {
+        ...(limits as NonNullable<typeof limits>),
         server,
         node,
         user,
@@ -181,11 +249,25 @@ function toItem(wire: WireItem): Item | undefined {
     return { kind: "state", conversation: toConversation(conversationState.conversation) };
   if (conversationJoined)
     return { kind: "joined", conversation: toConversation(conversationJoined.conversation) };
-  if (resync) {
-    checkId(resync.conversationId);
-    checkSeq(resync.lastSeq);
-    return { kind: "resync", ...resync };
+  const { conversationLeft, receiptChanged, typingChanged, presenceChanged } = wire;
+  const ended = resync ?? conversationLeft;
+  if (ended) {
+    checkId(ended.conversationId);
+    checkSeq(ended.lastSeq);
+    return { kind: resync ? "resync" : "left", ...ended };
   }
+  if (receiptChanged) {
+    checkMark(receiptChanged);
+    return { kind: "receipt", receipt: receiptChanged };
+  }
+  if (typingChanged) {
+    checkId(typingChanged.conversationId);
+    return { kind: "typing", typing: typingChanged };
+  }
+  if (presenceChanged?.presence)
+    return { kind: "presence", presence: toPresence(presenceChanged.presence) };
+  if (wire.muteChanged) return { kind: "mute", mute: wire.muteChanged };
+  if (wire.blockChanged) return { kind: "block", block: wire.blockChanged };
   if (wire.ready) return { kind: "ready" };
   if (wire.tokenExpiring) return { kind: "tokenExpiring" };
   if (draining) return { kind: "draining", reconnectAfterMs: draining.reconnectAfterMs };

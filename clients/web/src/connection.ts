@@ -45,6 +45,8 @@ export interface Connection {
   /** Tries at once if it waits; asks the server for a sign of life if it is connected. */
   probe(): void;
   ask(command: Command): Promise<Result>;
+  /** Says what needs no answer; false if it could not be said. */
+  tell(command: Command): boolean;
 }
 
 const client = "martlet-web/0.1.0";
@@ -281,6 +283,11 @@ export function createConnection(options: ConnectionOptions): Connection {
       return state;
     },
     ask: (command) => ask(command),
+    tell(command) {
+      if (state !== "connected") return false;
+      push(encodeCommand(0, command));
+      return true;
+    },
     open() {
       if (state !== "idle") return;
       setState("connecting");

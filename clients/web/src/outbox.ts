@@ -8,6 +8,7 @@ export interface Outgoing {
   readonly contentType: string;
   readonly body: Uint8Array;
   readonly replyToSeq: number;
+  readonly mentions: readonly string[];
 }
 
 export interface Outbox {

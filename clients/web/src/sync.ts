@@ -12,7 +12,7 @@ export interface Sync {
   onItem(item: Item): void;
   /** How far each conversation is: the most recently active ones, if they are more than `most`. */
   cursors(most: number): Cursor[];
-  /** The connection is gone, and with it what was asked on it. */
+  /** The connection is gone, and with it what was asked on it; `persistence` is stopped by its owner. */
   stop(): void;
 }
 
@@ -25,11 +25,18 @@ export interface SyncOptions {
   conversations(): AsyncIterable<Conversation>;
   onEvent(event: ConversationEvent): void;
   onGap(conversationId: string, seq: number): void;
-  onConversation(conversation: Conversation): void;
+  /** `seq`: up to where this client has its events. */
+  onConversation(conversation: Conversation, seq: number): void;
+  /** The user is no member any more, and everything up to `lastSeq` has been delivered. */
+  onLeft(conversationId: string, lastSeq: number): void;
 }
 
 interface Kept {
   readonly log: ConversationLog;
+  /** Of the newest state that was told. */
+  stateVersion: number;
+  /** The log ends here: the user is no member any more. */
+  leftSeq: number | undefined;
   /** When it was last active, as far as is known. */
   timeMs: number;
 }
@@ -47,8 +54,9 @@ export function createSync(options: SyncOptions): Sync {
   let fetches = 0;
   let generation = 0;
 
-  const keep = (id: string, after: number, timeMs = 0): Kept => {
-    const one = { log: createLog(after), timeMs };
+  const keep = (id: string, after: number, known?: Kept): Kept => {
+    const { timeMs = 0, stateVersion = 0, leftSeq } = known ?? {};
+    const one = { log: createLog(after), timeMs, stateVersion, leftSeq };
     kept.set(id, one);
     return one;
   };
@@ -63,8 +71,28 @@ export function createSync(options: SyncOptions): Sync {
     deliver(events);
   };
   const begin = (id: string, seq: number) => {
-    keep(id, seq, kept.get(id)?.timeMs);
+    keep(id, seq, kept.get(id));
     options.onGap(id, seq);
+  };
+
+  /** What is missing of a conversation that was left comes first; then it is forgotten. */
+  const part = (id: string) => {
+    const { log, leftSeq } = kept.get(id) ?? {};
+    if (!log || leftSeq === undefined || log.hole() !== undefined) return;
+    kept.delete(id);
+    options.onLeft(id, leftSeq);
+  };
+  const leave = (id: string, lastSeq: number) => {
+    const known = kept.get(id);
+    // None of the user's at all: there is nothing to fetch.
+    if (!known || lastSeq === 0) {
+      kept.delete(id);
+      return options.onLeft(id, lastSeq);
+    }
+    known.leftSeq = lastSeq;
+    known.log.expect(lastSeq);
+    fetch(id);
+    part(id);
   };
 
   const fetchPage = async (id: string, log: ConversationLog) => {
@@ -99,7 +127,9 @@ export function createSync(options: SyncOptions): Sync {
         if (log?.hole() === undefined) break;
         await fetchPage(id, log);
       }
-      if (mine === generation) fetching.delete(id);
+      if (mine !== generation) return;
+      fetching.delete(id);
+      part(id);
     } finally {
       fetches--;
       fetchNext();
@@ -128,13 +158,21 @@ export function createSync(options: SyncOptions): Sync {
     fetch(id);
   };
   const learn = (conversation: Conversation, isJoined: boolean) => {
-    const { id, firstSeq, lastSeq, lastEventTimeMs } = conversation;
-    const known = kept.get(id);
+    const { id, firstSeq, lastSeq, lastEventTimeMs, stateVersion } = conversation;
+    let known = kept.get(id);
+    if (known?.leftSeq !== undefined) {
+      // A member again before everything up to its going was here.
+      const { log, leftSeq } = known;
+      if (log.hole() !== undefined) skip(id, log, leftSeq);
+      part(id);
+      known = kept.get(id);
+    }
     const one = known ?? keep(id, isJoined ? Math.max(0, firstSeq - 1) : lastSeq);
     one.timeMs = Math.max(one.timeMs, lastEventTimeMs);
+    one.stateVersion = stateVersion;
     const isFollowed = followed.has(id) || isJoined;
     followed.add(id);
-    options.onConversation(conversation);
+    options.onConversation(conversation, one.log.seq);
     if (!known) return;
     const { log } = known;
     // A number beyond the server's log is of no use: the server's word counts.
@@ -156,11 +194,13 @@ export function createSync(options: SyncOptions): Sync {
     if (!others.size) return;
     for await (const conversation of options.conversations()) {
       if (mine !== generation) return;
-      const { id, lastSeq } = conversation;
-      const log = kept.get(id)?.log;
-      if (!others.delete(id) || !log) continue;
-      if (lastSeq > log.seq) {
-        options.onConversation(conversation);
+      const { id, lastSeq, stateVersion } = conversation;
+      const known = kept.get(id);
+      if (!others.delete(id) || !known) continue;
+      const { log } = known;
+      if (lastSeq > log.seq || stateVersion !== known.stateVersion) {
+        known.stateVersion = stateVersion;
+        options.onConversation(conversation, log.seq);
         log.expect(lastSeq);
         fetch(id);
       }
@@ -172,6 +212,7 @@ export function createSync(options: SyncOptions): Sync {
       if (item.kind === "event") take(item.event);
       else if (item.kind === "state") learn(item.conversation, false);
       else if (item.kind === "joined") learn(item.conversation, true);
+      else if (item.kind === "left") leave(item.conversationId, item.lastSeq);
       else if (item.kind === "resync") resync(item.conversationId, item.lastSeq);
       else if (item.kind === "ready") {
         for (const id of kept.keys()) fetch(id);
@@ -181,16 +222,17 @@ export function createSync(options: SyncOptions): Sync {
     cursors(most) {
       const chosen = [...kept].sort(([, a], [, b]) => b.timeMs - a.timeMs).slice(0, most);
       followed.clear();
-      return chosen.map(([conversationId, { log }]) => {
+      return chosen.map(([conversationId, { log, stateVersion }]) => {
         followed.add(conversationId);
-        return { conversationId, seq: log.seq };
+        return { conversationId, seq: log.seq, stateVersion };
       });
     },
     stop() {
       generation++;
       fetching.clear();
       queue.length = 0;
-      options.persistence.stop();
+      // The next Hello has its cursor, and is answered with how it stands then.
+      for (const one of kept.values()) one.leftSeq = undefined;
     },
   };
 }

@@ -177,6 +177,7 @@ describe("the outbox", () => {
     contentType: "",
     body: new Uint8Array([1]),
     replyToSeq: 0,
+    mentions: [],
   });
 
   it("sends while away when it is back, with the same identity, and resolves once", async () => {

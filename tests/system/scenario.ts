@@ -72,6 +72,8 @@ export interface Scenario {
   story: string[];
   /** The first thing that a client saw and could not be. */
   failure: Error | undefined;
+  /** Messages that were redacted before everybody was last seen to have everything. */
+  emptied: Set<number>;
   /** Sends that may be repeated. */
   sends: { user: string; act: Extract<Act, { kind: "send" }> }[];
   commands: number;
@@ -125,12 +127,22 @@ function toCommand(conversationId: string, act: Act): Command {
 
 // ---- devices ---------------------------------------------------------------------------------------
 
+/** What was redacted long ago is told to nobody, from whatever memory. */
+function checkEmptied(scenario: Scenario, { event }: Parameters<typeof take>[1]): void {
+  const target = event?.messageEdited?.targetSeq ?? event?.seq ?? 0;
+  const body = (event?.message ?? event?.messageEdited)?.body ?? [];
+  if (scenario.emptied.has(target) && body.length > 0)
+    throw new Error(`${event?.seq} is told with the body of ${target}, which is redacted`);
+}
+
 function connectDevice(scenario: Scenario, device: Device): Promise<void> {
   const { view } = device;
   const { cursor: seq, stateVersion } = view;
+  view.isTold = false;
   const cursors = view.isKept ? [{ conversationId: scenario.id, seq, stateVersion }] : [];
   const onItem = (item: Parameters<typeof take>[1]) => {
     try {
+      checkEmptied(scenario, item);
       take(view, item);
     } catch (error) {
       scenario.failure ??= error as Error;
@@ -641,6 +653,8 @@ async function compareAll(scenario: Scenario): Promise<void> {
     const { wire } = readyDevices(scenario, user)[0] ?? {};
     if (wire) await compareFresh(scenario, wire);
   }
+  for (const entry of scenario.model.log)
+    if (entry.kind === "redacted") scenario.emptied.add(entry.target);
   if (scenario.failure) throw scenario.failure;
 }
 
@@ -673,7 +687,18 @@ async function begin(seed: number): Promise<Scenario> {
     })),
   );
   return {
-    ...{ seed, random, id, users, devices, story: [], failure: undefined, sends: [], commands: 0 },
+    ...{
+      seed,
+      random,
+      id,
+      users,
+      devices,
+      story: [],
+      failure: undefined,
+      sends: [],
+      emptied: new Set(),
+      commands: 0,
+    },
     model: createModel(creator, first, fields),
     slowestMs: 0,
   };

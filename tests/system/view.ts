@@ -17,6 +17,8 @@ export interface View {
   /** It was told of the conversation, and so keeps it. */
   isKept: boolean;
   isMember: boolean;
+  /** This session was told of it: before, the user may have been out and in again. */
+  isTold: boolean;
   /** Everything up to it is here, or was there before this client began. */
   cursor: number;
   /** The lowest number from which on everything is here. */
@@ -43,6 +45,7 @@ export const createView = (user: string, id: string): View => ({
   id,
   isKept: false,
   isMember: false,
+  isTold: false,
   cursor: 0,
   from: 1,
   stateVersion: 0,
@@ -111,6 +114,7 @@ function takeEvent(view: View, event: ConversationEvent): void {
   check(view.isMember, view, `event ${event.seq} of a conversation that it is not in`);
   check(event.seq === view.cursor + 1, view, `event ${event.seq} is not the next`);
   view.cursor = event.seq;
+  view.isTold = true;
   learn(view, event);
   if (event.seq <= view.asOf) return;
   apply(view, event);
@@ -120,7 +124,8 @@ function takeEvent(view: View, event: ConversationEvent): void {
 
 function takeState(view: View, wire: Conversation | undefined, isJoined: boolean): void {
   if (!wire) throw new Error("a state without a conversation");
-  check(!isJoined || !view.isMember, view, "joined although it is a member");
+  check(!isJoined || !view.isMember || !view.isTold, view, "joined although it is a member");
+  view.isTold = true;
   if (isJoined) view.cursor = wire.firstSeq - 1;
   else if (!view.isKept) view.cursor = wire.lastSeq;
   view.cursor = Math.max(view.cursor, wire.firstSeq - 1);

@@ -163,7 +163,8 @@ static bool take_turn(struct command *command, const struct command_row *row)
 	return !wait_ms;
 }
 
-static void run(struct command *command)
+/* `zero_field` has a zero byte in its text; NULL if none has. */
+static void run(struct command *command, const char *zero_field)
 {
 	Martlet__V1__ClientFrame__CommandCase kind = command->frame->command_case;
 	const struct command_row *row = command_find(kind);
@@ -172,6 +173,9 @@ static void run(struct command *command)
 	if (session_state(command->session) == SESSION_AWAITING_HELLO && !is_hello) {
 		session_close(command->session, CLOSE_PROTOCOL_ERROR,
 		              "the first command must be Hello");
+		command_end(command);
+	} else if (session_state(command->session) == SESSION_AWAITING_HELLO && zero_field) {
+		session_close(command->session, CLOSE_PROTOCOL_ERROR, "a text has a zero byte");
 		command_end(command);
 	} else if (session_state(command->session) != SESSION_AWAITING_HELLO &&
 	           !take_turn(command, row)) {
@@ -183,6 +187,8 @@ static void run(struct command *command)
 	} else if (!row) {
 		command_refuse(command, outcome_refuse(OUTCOME_UNIMPLEMENTED,
 		                                       "this server does not know the command"));
+	} else if (zero_field) {
+		command_refuse(command, outcome_invalid(zero_field, "has a zero byte in it"));
 	} else {
 		row->run(command);
 	}
@@ -199,7 +205,8 @@ void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *sessi
 	arena = arena_create(LIMIT_COMMAND_ARENA_BYTES);
 	frame = decode_client_frame(arena, bytes, size);
 	if (frame) {
-		run(command_create(dispatcher, session, arena, frame));
+		run(command_create(dispatcher, session, arena, frame),
+		    decode_find_zero(bytes, size));
 		return;
 	}
 	session_close(session, CLOSE_PROTOCOL_ERROR, "the message is not a martlet.v1.ClientFrame");

@@ -28,7 +28,8 @@ enum stage {
 	READING_HEADS,   /* the newest numbers of what nobody here knew */
 	STATING,         /* how each stands, and its seat */
 	PARTING,         /* what the client keeps, and the user is no member of */
-	FEEDING,         /* lagging seats, from the log */
+	VERIFYING,       /* whether what needed no telling changed before it was heard */
+	FEEDING,         /* lagging seats, from the log; then stale ones, of how they stand */
 };
 
 /* A conversation that the session shall sit in. */
@@ -37,6 +38,7 @@ struct wanted {
 	uint64_t
 		after_seq; /* the client's cursor, or where the log ended when it was seen as followed */
 	uint64_t member_seq; /* the user was seen to be a member there */
+	uint64_t signals;    /* of the conversation, when it was read how it stands */
 	bool has_cursor;
 	bool is_joined;   /* it is news to the client */
 	bool is_unstated; /* the client will list it when it wants to */
@@ -45,7 +47,10 @@ struct wanted {
 
 struct known_cursor {
 	struct cursor cursor;
+	uint64_t signals; /* of the conversation when follows were read; valid if it is heard */
+	bool is_heard;    /* then */
 	bool is_followed;
+	bool is_unsure; /* it is as the client knows it, but it was not heard yet */
 	UT_hash_handle hh;
 };
 
@@ -70,6 +75,9 @@ struct catch_up {
 	size_t wanted_done;
 	struct uuid *parted; /* room for all wanted ones and all cursors */
 	size_t parted_count;
+	struct uuid stale[STATES_AT_ONCE]; /* whose standing was asked for */
+	size_t stale_count;
+	uint64_t user_signals; /* of the session, when it was read how conversations stand */
 	struct uuid hints[HINTS];
 	size_t hints_count;
 };
@@ -230,8 +238,11 @@ static struct wanted *add_wanted(struct catch_up *catch_up, const struct uuid *c
 {
 	struct wanted *wanted = &catch_up->wanted[catch_up->wanted_count++];
 
-	*wanted = (struct wanted){.conversation = *conversation};
-	hub_get_conversation(catch_up->resume->hub, conversation);
+	*wanted = (struct wanted){
+		.conversation = *conversation,
+		.signals = conversation_signals(
+			hub_get_conversation(catch_up->resume->hub, conversation)),
+	};
 	return wanted;
 }
 
@@ -260,6 +271,9 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 		/* Nothing to tell of what did not change. */
 		wanted->is_unstated = known->cursor.seq == follow->last_seq &&
 		                      known->cursor.state_version == follow->state_version;
+		known->is_unsure = wanted->is_unstated && !known->is_heard;
+		if (known->is_heard)
+			wanted->signals = known->signals;
 	} else if (!catch_up->is_first) {
 		wanted->is_joined = true;
 	} else if (*stated < catch_up->resume->options.list_conversations) {
@@ -289,16 +303,35 @@ static void on_follows(void *context, const struct follows_answer *answer)
 	HASH_ITER(hh, catch_up->cursors, known, next) {
 		if (!known->is_followed)
 			catch_up->parted[catch_up->parted_count++] = known->cursor.conversation;
+		if (!known->is_unsure)
+			HASH_DEL(catch_up->cursors, known);
 	}
-	forget_cursors(catch_up);
+	if (!catch_up->cursors)
+		forget_cursors(catch_up);
 	set_stage(catch_up, HEARING);
 	go_on(catch_up);
+}
+
+/* What is heard here already cannot change unheard while it is read. */
+static void note_heard(struct catch_up *catch_up)
+{
+	struct known_cursor *known;
+	struct known_cursor *next;
+
+	HASH_ITER(hh, catch_up->cursors, known, next) {
+		struct conversation *conversation =
+			hub_find_conversation(catch_up->resume->hub, &known->cursor.conversation);
+
+		known->is_heard = conversation && conversation_is_known(conversation);
+		known->signals = known->is_heard ? conversation_signals(conversation) : 0;
+	}
 }
 
 static void read_follows(struct catch_up *catch_up)
 {
 	const struct resume *resume = catch_up->resume;
 
+	note_heard(catch_up);
 	catch_up->is_asking = true;
 	query_follows(resume->store, session_user(catch_up->session),
 	              resume->options.user_conversations, on_follows, catch_up);
@@ -353,7 +386,9 @@ static void tell(struct catch_up *catch_up, struct frame *frame)
 static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, uint64_t after_seq,
                       uint64_t last_seq)
 {
-	struct hub *hub = catch_up->resume->hub;
+	struct conversation *conversation =
+		hub_get_conversation(catch_up->resume->hub, &wanted->conversation);
+	struct seat *seat;
 
 	if (wanted->has_cursor &&
 	    (after_seq > last_seq ||
@@ -361,8 +396,11 @@ static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, ui
 		tell(catch_up, encode_resync(&wanted->conversation, last_seq));
 		after_seq = last_seq;
 	}
-	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session,
-	                  after_seq, wanted->member_seq);
+	seat = conversation_join(conversation, catch_up->session, after_seq, wanted->member_seq);
+	if (seat && (conversation_signals(conversation) != wanted->signals ||
+	             (wanted->is_stated &&
+	              session_user_signals(catch_up->session) != catch_up->user_signals)))
+		seat_set_stale(seat, true);
 }
 
 static void state(struct catch_up *catch_up, const struct wanted *wanted,
@@ -475,9 +513,15 @@ static void state_wanted(struct catch_up *catch_up)
 		return;
 	}
 	for (size_t i = from; i < end; i++) {
-		if (!catch_up->wanted[i].is_unstated)
-			ids[count++] = catch_up->wanted[i].conversation;
+		struct wanted *wanted = &catch_up->wanted[i];
+
+		if (wanted->is_unstated)
+			continue;
+		ids[count++] = wanted->conversation;
+		wanted->signals = conversation_signals(
+			hub_get_conversation(catch_up->resume->hub, &wanted->conversation));
 	}
+	catch_up->user_signals = session_user_signals(catch_up->session);
 	seat_unstated(catch_up, from, end);
 	if (catch_up->is_gone)
 		return;
@@ -533,13 +577,111 @@ static void part(struct catch_up *catch_up)
 
 	if (!count) {
 		forget_wanted(catch_up);
-		set_stage(catch_up, FEEDING);
+		set_stage(catch_up, catch_up->cursors ? VERIFYING : FEEDING);
 		go_on_later(catch_up, 0);
 		return;
 	}
 	catch_up->is_asking = true;
 	query_left(catch_up->resume->store, session_user(catch_up->session),
 	           catch_up->parted + catch_up->parted_count - count, count, on_parted, catch_up);
+}
+
+/* Signals of what was not heard yet are lost, so what was found unchanged then is read once more. */
+static void on_verified(void *context, const struct follows_answer *answer)
+{
+	struct catch_up *catch_up = context;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	for (size_t i = 0; i < answer->count; i++) {
+		const struct follow *follow = &answer->follows[i];
+		struct known_cursor *known;
+		struct seat *seat = NULL;
+
+		HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(struct uuid), known);
+		if (known && known->cursor.state_version != follow->state_version)
+			seat = session_find_seat(catch_up->session, &follow->conversation);
+		if (seat)
+			seat_set_stale(seat, true);
+	}
+	forget_cursors(catch_up);
+	set_stage(catch_up, FEEDING);
+	go_on(catch_up);
+}
+
+static void verify(struct catch_up *catch_up)
+{
+	const struct resume *resume = catch_up->resume;
+
+	catch_up->is_asking = true;
+	query_follows(resume->store, session_user(catch_up->session),
+	              resume->options.user_conversations, on_verified, catch_up);
+}
+
+static void set_stale(struct catch_up *catch_up, const struct uuid *conversation)
+{
+	struct seat *seat = session_find_seat(catch_up->session, conversation);
+
+	if (seat)
+		seat_set_stale(seat, true);
+}
+
+/* How a conversation stands, in the form of the signals that were missed. */
+static void retell(struct catch_up *catch_up, const struct membership *membership)
+{
+	const struct uuid *id = &membership->conversation;
+	const struct receipt own = {session_user(catch_up->session)->text,
+	                            membership->delivered_seq, membership->read_seq};
+
+	for (size_t i = 0; i < membership->receipts_count; i++)
+		tell(catch_up, encode_receipt_changed(id, &membership->receipts[i], 0));
+	if (session_user_signals(catch_up->session) != catch_up->user_signals) {
+		/* What was told meanwhile of the user's own is newer, or may be. */
+		set_stale(catch_up, id);
+		return;
+	}
+	tell(catch_up, encode_receipt_changed(id, &own, membership->unread_count));
+	tell(catch_up, encode_mute_changed(id, membership->muted_until_ms));
+}
+
+static void on_retold(void *context, const struct memberships_answer *answer)
+{
+	struct catch_up *catch_up = context;
+
+	for (size_t i = 0;
+	     !catch_up->is_gone && !outcome_is_ok(&answer->outcome) && i < catch_up->stale_count;
+	     i++)
+		set_stale(catch_up, &catch_up->stale[i]);
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++) {
+		/* Who left while it was read is told nothing more. */
+		if (is_seated(catch_up, &answer->memberships[i].conversation))
+			retell(catch_up, &answer->memberships[i]);
+	}
+	if (!catch_up->is_gone)
+		go_on(catch_up);
+}
+
+/* Asks how the conversations of stale seats stand; false if there are none. Whatever is signalled from now on
+ * is told, or makes them stale again. */
+static bool retell_stale(struct catch_up *catch_up)
+{
+	struct seat *seat;
+
+	catch_up->stale_count = 0;
+	while (catch_up->stale_count < STATES_AT_ONCE &&
+	       (seat = session_first_stale(catch_up->session))) {
+		seat_set_stale(seat, false);
+		catch_up->stale[catch_up->stale_count++] = *seat_conversation(seat);
+	}
+	if (!catch_up->stale_count)
+		return false;
+	catch_up->user_signals = session_user_signals(catch_up->session);
+	catch_up->is_asking = true;
+	query_memberships(catch_up->resume->store, session_user(catch_up->session), catch_up->stale,
+	                  catch_up->stale_count, on_retold, catch_up);
+	return true;
 }
 
 static struct seat *find_lagging(const struct session *session, const struct uuid *conversation)
@@ -653,6 +795,8 @@ static void feed_lagging(struct catch_up *catch_up)
 		          catch_up);
 		return;
 	}
+	if (retell_stale(catch_up))
+		return;
 	rest(catch_up);
 	if (!catch_up->is_gone && (catch_up->is_refresh_asked || catch_up->hints_count))
 		go_on_later(catch_up, 0);
@@ -678,7 +822,8 @@ static void begin_again(struct catch_up *catch_up)
 		set_stage(catch_up, READING_FOLLOWS);
 	} else if (catch_up->hints_count) {
 		want_hints(catch_up);
-	} else if (session_next_lagging(catch_up->session, NULL)) {
+	} else if (session_next_lagging(catch_up->session, NULL) ||
+	           session_first_stale(catch_up->session)) {
 		set_stage(catch_up, FEEDING);
 	} else {
 		return;
@@ -709,6 +854,9 @@ static void go_on(struct catch_up *catch_up)
 		break;
 	case PARTING:
 		part(catch_up);
+		break;
+	case VERIFYING:
+		verify(catch_up);
 		break;
 	case FEEDING:
 		feed_lagging(catch_up);

@@ -9,7 +9,11 @@
  *      [ RESTING ] <--- [ FEEDING ] <--- [ PARTING ] <------------ [ STATING ]
  *         |                ^    from the    what the client         how each stands, and a seat
  *         '----------------'    log         keeps and has left      at the client's cursor
- *           a seat lags
+ *           a seat lags,                    ([ VERIFYING ] what
+ *           or is stale                      needed no telling)
+ *
+ * Receipts and mutings have no number. A seat that missed one, because it lagged, or because it was not yet
+ * taken when the signal came, is stale, and is told again how its conversation stands.
  *
  * A conversation's head is read after its shard is heard, and a seat is taken at a number, not at a moment: so
  * whatever arrives in between is either in the log that is read or in the tail that is live.

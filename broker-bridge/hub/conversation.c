@@ -127,11 +127,23 @@ static void seat_set_lagging(struct seat *seat, bool is_lagging)
 		seat->session->lagging--;
 }
 
+void seat_set_stale(struct seat *seat, bool is_stale)
+{
+	if (seat->is_stale == is_stale)
+		return;
+	seat->is_stale = is_stale;
+	if (is_stale)
+		seat->session->stale++;
+	else
+		seat->session->stale--;
+}
+
 void seat_leave(struct seat *seat)
 {
 	struct conversation *conversation = seat->conversation;
 
 	seat_set_lagging(seat, false);
+	seat_set_stale(seat, false);
 	DL_DELETE(conversation->seats, seat);
 	conversation->seats_count--;
 	DL_DELETE2(seat->session->seats, seat, session_prev, session_next);
@@ -430,6 +442,29 @@ struct seat *session_next_lagging(const struct session *session, const struct se
 	if (!session->lagging)
 		return NULL;
 	while (seat && !seat->is_lagging)
+		seat = seat->session_next;
+	return seat;
+}
+
+uint64_t conversation_signals(const struct conversation *conversation)
+{
+	return conversation->signals;
+}
+
+struct seat *session_first_stale(const struct session *session)
+{
+	struct seat *seat = session->stale ? session->seats : NULL;
+
+	while (seat && !seat->is_stale)
+		seat = seat->session_next;
+	return seat;
+}
+
+struct seat *session_find_seat(const struct session *session, const struct uuid *conversation)
+{
+	struct seat *seat = session->seats;
+
+	while (seat && !uuid_is_equal(&seat->conversation->id, conversation))
 		seat = seat->session_next;
 	return seat;
 }

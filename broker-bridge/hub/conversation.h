@@ -96,4 +96,13 @@ void seat_feed(struct seat *seat, uint64_t seq, struct frame *frame);
 /* The next lagging seat of a session, or NULL. Start with `after` NULL. */
 struct seat *session_next_lagging(const struct session *session, const struct seat *after);
 
+/* How many signals came for a conversation: who reads how it stands, and sits down when the answer is there, has
+ * missed those between. */
+uint64_t conversation_signals(const struct conversation *conversation);
+
+/* A seat that missed a signal is stale, until it is told how the conversation stands. */
+void seat_set_stale(struct seat *seat, bool is_stale);
+struct seat *session_first_stale(const struct session *session);
+struct seat *session_find_seat(const struct session *session, const struct uuid *conversation);
+
 #endif

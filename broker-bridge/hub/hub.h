@@ -36,7 +36,7 @@ struct hub_needs {
 	void (*on_conversation_idle)(void *context, const struct uuid *conversation);
 	/* A conversation has a hole that did not close by itself: read the log. */
 	void (*on_hole)(void *context, const struct uuid *conversation);
-	/* A session has a lagging seat, or has room again for more. */
+	/* A session has a lagging or a stale seat, or has room again for more. */
 	void (*on_lag)(void *context, struct session *session);
 	/* With this event, which the session has, its user is no member any more; its seat has ended. May push
 	 * to the session. */

@@ -78,6 +78,8 @@ struct session {
 	uint32_t queue_capacity;
 	uint32_t seats_count;
 	uint32_t lagging; /* seats that must be fed from the log */
+	uint32_t stale;   /* seats that missed a signal */
+	uint64_t signals; /* of its user, told or asked for by it */
 	size_t queued_bytes;
 	uint32_t pending_commands;
 	uint32_t last_warning_ms; /* between the token's warning and its end */
@@ -98,6 +100,7 @@ struct seat {
 	uint64_t typing_since_ms; /* when it was last told to type; 0 if never */
 	bool is_typing;           /* and was not told to have stopped */
 	bool is_lagging;
+	bool is_stale;
 };
 
 /* NULL if the session has none here. */
@@ -122,6 +125,7 @@ struct conversation {
 
 	uint64_t next_seq;       /* 0 while unknown */
 	uint64_t known_last_seq; /* the newest number heard of */
+	uint64_t signals;        /* that came, told or not */
 	struct frame **tail;     /* a ring of the events before next_seq */
 	uint32_t tail_first;
 	uint32_t tail_count;

@@ -272,6 +272,11 @@ size_t session_take(struct session *session, struct frame **ret_frames, size_t m
 	return count;
 }
 
+uint64_t session_user_signals(const struct session *session)
+{
+	return session->signals;
+}
+
 size_t session_queued_bytes(const struct session *session)
 {
 	return session->queued_bytes;

@@ -106,6 +106,10 @@ void session_push(struct session *session, struct frame *frame);
  * what it has. Never closes a session. */
 bool session_push_signal(struct session *session, struct frame *frame);
 
+/* How many signals came for its user, its own commands' among them: who reads how a conversation stands for it
+ * meanwhile may have read what was before. */
+uint64_t session_user_signals(const struct session *session);
+
 /* Moves up to `max_frames` waiting frames of together at most `max_bytes` to the door, which then owns
  * these references; a first frame larger than that is given alone. Returns their number. */
 size_t session_take(struct session *session, struct frame **ret_frames, size_t max_frames,

@@ -2,28 +2,39 @@
 
 #include "hub/private.h"
 
-/* Whether the seat's session may learn now what `about` does. */
-static bool may_tell(const struct seat *seat, const struct user_id *about)
+/* Not for the sessions of `about` itself, nor across a block. */
+static bool is_for(const struct session *session, const struct user_id *about)
 {
-	const struct session *session = seat->session;
+	const struct blocked *blocked = &session->owner->blocked;
 
-	return !seat->is_lagging && session->state == SESSION_LIVE &&
-	       !user_id_is_equal(&session->user, about) &&
-	       !blocked_has(&session->owner->blocked, about);
+	return !user_id_is_equal(&session->user, about) &&
+	       (!blocked->is_known || !blocked_has(blocked, about));
+}
+
+/* Whether the seat was told. One that lags may not be: its user's removal may be among what it misses; nor one of
+ * whose user it is not known yet whom it has blocked. */
+static bool tell_seat(struct seat *seat, bool is_behind, struct frame *frame)
+{
+	return !is_behind && !seat->is_lagging && seat->session->owner->blocked.is_known &&
+	       session_push_signal(seat->session, frame);
 }
 
 void hub_signal_conversation(struct hub *hub, const struct uuid *id, uint64_t after_seq,
                              const struct user_id *about, struct frame *frame)
 {
 	struct conversation *conversation = hub_find_conversation(hub, id);
+	bool is_behind;
 	struct seat *seat;
 
-	if (!conversation || !conversation_is_known(conversation) ||
-	    after_seq >= conversation->next_seq)
+	if (!conversation)
 		return;
+	conversation->signals++;
+	is_behind = !conversation_is_known(conversation) || after_seq >= conversation->next_seq;
 	DL_FOREACH(conversation->seats, seat) {
-		if (may_tell(seat, about))
-			session_push_signal(seat->session, frame);
+		if (!is_for(seat->session, about) || tell_seat(seat, is_behind, frame))
+			continue;
+		seat_set_stale(seat, true);
+		hub->needs.on_lag(hub->needs.context, seat->session);
 	}
 }
 
@@ -36,6 +47,7 @@ static void tell(void *context, struct session *session)
 {
 	const struct telling *telling = context;
 
+	session->signals++;
 	if (session != telling->except)
 		session_push_signal(session, telling->frame);
 }

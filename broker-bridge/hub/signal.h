@@ -1,11 +1,12 @@
 /* signal - what is told once to those who are here, and kept nowhere: typing, receipts, and news of a user's own.
  *
- * A conversation's signal goes to seats that are live and have everything that this node has. So nobody gets
- * one who was removed: the removal is an event, and a seat that has passed its own removal is no seat any more. A
- * node that is behind the sender (`after_seq`) does not know yet whom it would tell, and tells nobody. It goes across
- * no block (see blocked.h).
+ * A conversation's signal goes to seats that have everything that this node has. So nobody gets one who was
+ * removed: the removal is an event, and a seat that has passed its own removal is no seat any more. A node that is
+ * behind the sender (`after_seq`) does not know yet whom it would tell, and tells nobody. It goes across no block (see
+ * blocked.h).
  *
- * A session that does not read fast enough loses signals, and nothing else.
+ * A seat that could not be told, also because its session does not read fast enough, is stale: flow/resume reads
+ * for it how the conversation stands, so that no receipt is lost for good. What is kept nowhere, typing, is.
  *
  * Threads:  the worker's one thread; no call here blocks.
  * Fails:    never.
@@ -17,7 +18,8 @@
 
 #include <stdint.h>
 
-/* To each live seat here that may know, but to none of `about`; dropped if the conversation is not live here, or
+/* To each seat here that may know, but to none of `about`; those that cannot be told are stale then. Dropped if
+ * the conversation is not live here, or
  * has not come to `after_seq`. Borrows frame. */
 void hub_signal_conversation(struct hub *hub, const struct uuid *conversation, uint64_t after_seq,
                              const struct user_id *about, struct frame *frame);

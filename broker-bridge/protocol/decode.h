@@ -25,4 +25,8 @@ Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t
 /* What another node tells; NULL if the bytes are no Envelope. */
 Martlet__Bus__V1__Envelope *decode_envelope(struct arena *arena, const uint8_t *bytes, size_t size);
 
+/* The name of a text field of a ClientFrame's command that has a zero byte in it, or NULL. C would see the text end
+ * there, so "alice\0bob" would pass for "alice". The bytes were decoded before. */
+const char *decode_find_zero(const uint8_t *bytes, size_t size);
+
 #endif

@@ -214,10 +214,13 @@ static void fill_batch(struct appends *appends)
 		struct pending *pending = appends->waiting;
 		struct pending *first;
 
+		HASH_FIND(hh, identities, &pending->identity, sizeof(pending->identity), first);
+		/* All that an answer depends on besides the identity: it is judged by itself, in the next batch. */
+		if (first && first->item.reply_to_seq != pending->item.reply_to_seq)
+			break;
 		DL_DELETE(appends->waiting, pending);
 		appends->waiting_count--;
 		bytes += pending->item.body_size;
-		HASH_FIND(hh, identities, &pending->identity, sizeof(pending->identity), first);
 		if (first) {
 			pending->same = first->same;
 			first->same = pending;

@@ -24,7 +24,8 @@
 	"where o.conversation_id = c.id and o.user_id <> m.user_id limit 1) end, "                 \
 	"c.member_count, c.last_seq, m.first_seq, m.delivered_seq, m.read_seq, c.last_event_at, "  \
 	"c.announcement, c.full_history, m.muted_until, "                                          \
-	"(select v.version from martlet.receipt_versions v where v.conversation_id = c.id), "      \
+	"m.mutings + coalesce((select v.version from martlet.receipt_versions v "                  \
+	"where v.conversation_id = c.id), 0), "                                                    \
 	"martlet.unread_count(c.id, m.user_id, greatest(m.read_seq, m.first_seq - 1)), " RECEIPTS( \
 		"o.user_id") ", " RECEIPTS("o.delivered_seq") ", " RECEIPTS("o.read_seq") ", " EVENT_COLUMNS
 #define MEMBERSHIP_EVENT_COLUMN 19
@@ -149,7 +150,8 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                "from (select coalesce(max(u.membership_version), 0) "
                                "as membership_version from martlet.users u where u.id = $1) v "
                                "left join lateral (select c.id, c.last_seq, m.first_seq, "
-                               "m.delivered_seq, m.read_seq, m.muted_until, w.version, "
+                               "m.delivered_seq, m.read_seq, m.muted_until, "
+                               "m.mutings + coalesce(w.version, 0) as version, "
                                "c.last_event_at from martlet.members m "
                                "join martlet.conversations c on c.id = m.conversation_id "
                                "left join martlet.receipt_versions w on w.conversation_id = c.id "
@@ -269,11 +271,12 @@ static size_t rows(const PGresult *result)
 	return result ? (size_t)PQntuples(result) : 0;
 }
 
-/* Another number whenever one of these is another; never 0, which is a client's "I know none". */
+/* Another number whenever one of these is another; never 0, which is a client's "I know none". `changes` counts the
+ * changes of others' receipts and of the muting, so that none of them is ever undone. */
 static uint32_t state_version(int64_t delivered_seq, int64_t read_seq, int64_t muted_until_ms,
-                              int64_t receipts_version)
+                              int64_t changes)
 {
-	const int64_t parts[] = {delivered_seq, read_seq, muted_until_ms, receipts_version};
+	const int64_t parts[] = {delivered_seq, read_seq, muted_until_ms, changes};
 	uint64_t mixed = 0;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

@@ -9,7 +9,8 @@ begin
     update members m
     set muted_until = case
         when p_until_ms > 0 then 'epoch'::timestamptz + p_until_ms * interval '1 millisecond'
-    end
+    end,
+    mutings = m.mutings + 1
     where m.conversation_id = p_conversation and m.user_id = p_user and m.left_seq is null;
     return found;
 end;

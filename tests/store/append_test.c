@@ -103,6 +103,34 @@ static void append_repeated_in_one_batch_is_one_event(void **state)
 	stage_close(&stage);
 }
 
+/* A client at fault: what it says under one identity differs. What is wrong with the one is not wrong with the
+ * other. */
+static void append_repeated_with_another_reply_is_judged_by_itself(void **state)
+{
+	struct stage stage;
+	struct sending sendings[3];
+	struct uuid group;
+
+	(void)state;
+	stage_open(&stage, WAIT_MS);
+	group = make_group(&stage, "alice", bob_and_carol);
+	for (int i = 0; i < 3; i++) {
+		compose(&sendings[i], &group, "bob", "once");
+		sendings[i].item.client_message_id = sendings[0].item.client_message_id;
+	}
+	sendings[0].item.reply_to_seq = 99;
+	for (int i = 0; i < 3; i++)
+		submit(stage.store, &sendings[i]);
+	await(&stage, sendings[0].answers && sendings[1].answers && sendings[2].answers);
+	assert_int_equal(sendings[0].answer.outcome.code, OUTCOME_INVALID_ARGUMENT);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(sendings[i].answer.outcome.code, OUTCOME_OK);
+		assert_int_equal(sendings[i].answer.seq, 2);
+		assert_int_equal(sendings[i].answer.is_duplicate, i > 1);
+	}
+	stage_close(&stage);
+}
+
 static void append_same_identity_of_another_sender_is_another_message(void **state)
 {
 	struct stage stage;
@@ -339,6 +367,7 @@ int main(void)
 		cmocka_unit_test(append_many_leaves_no_gap),
 		cmocka_unit_test(append_repeated_returns_the_first_seq_and_time),
 		cmocka_unit_test(append_repeated_in_one_batch_is_one_event),
+		cmocka_unit_test(append_repeated_with_another_reply_is_judged_by_itself),
 		cmocka_unit_test(append_same_identity_of_another_sender_is_another_message),
 		cmocka_unit_test(append_refused_is_told_apart_and_takes_no_number),
 		cmocka_unit_test(append_across_a_block_is_denied_to_both),

@@ -82,7 +82,7 @@ static void signal_to_a_conversation_that_is_not_live_is_dropped(void **state)
 	tell(world, "bob", 0, 7);
 }
 
-static void session_that_is_not_live_or_lags_hears_no_conversation(void **state)
+static void seat_that_lags_is_stale_instead_of_told(void **state)
 {
 	struct world *world = *state;
 	struct conversation *conversation = hub_get_conversation(world->hub, &room);
@@ -91,12 +91,18 @@ static void session_that_is_not_live_or_lags_hears_no_conversation(void **state)
 
 	conversation_learn_head(conversation, 50);
 	client_open_catching_up(world, &catching_up, "alice");
+	hub_set_blocked(world->hub, session_user(catching_up.session), NULL, 0);
 	conversation_join(conversation, catching_up.session, 50, 0);
 	client_open(world, &lagging, "bob");
 	assert_true(seat_is_lagging(conversation_join(conversation, lagging.session, 3, 0)));
 	tell(world, "carol", 50, 7);
-	assert_seen(&catching_up, 0, 0);
+	/* Who sits was told how the conversation stands, and hears what changes from then on. */
+	assert_seen(&catching_up, 1, 7);
+	assert_null(session_first_stale(catching_up.session));
 	assert_seen(&lagging, 0, 0);
+	assert_ptr_equal(session_first_stale(lagging.session),
+	                 session_find_seat(lagging.session, &room));
+	assert_int_equal(conversation_signals(conversation), 1);
 	client_close(&catching_up);
 	client_close(&lagging);
 }
@@ -240,7 +246,7 @@ int main(void)
 		TEST(signal_reaches_each_seat_but_those_whom_it_is_about),
 		TEST(signal_from_beyond_what_this_node_knows_is_dropped),
 		TEST(signal_to_a_conversation_that_is_not_live_is_dropped),
-		TEST(session_that_is_not_live_or_lags_hears_no_conversation),
+		TEST(seat_that_lags_is_stale_instead_of_told),
 		TEST(who_left_hears_nothing_more),
 		TEST(slow_reader_loses_signals_and_is_not_closed_by_them),
 		TEST(signal_goes_across_no_block),

@@ -75,6 +75,7 @@ export function createLog(
   /** Where the user had read when the conversation was opened: the line of what is new stays there. */
   let newAfter = 0;
   let failure = "";
+  let askedFor = 0;
 
   const isAtEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < nearEnd;
   const toEnd = () => {
@@ -217,6 +218,7 @@ export function createLog(
   const open = (view: View) => {
     shown = view.id;
     failure = "";
+    askedFor = 0;
     newAfter = view.readSeq < view.lastSeq ? view.readSeq : 0;
     const { entries } = newestEntries(view);
     if (entries.length < 20) void loadOlder(view.id);
@@ -258,7 +260,11 @@ export function createLog(
     const isOther = shown !== view.id;
     if (isOther) open(view);
     const { entries, from, hasOlder } = newestEntries(view);
-    if (from === undefined && !isOther && !failure) void loadOlder(view.id);
+    // After a gap, not even the newest is here. Once: what does not help would be asked for with every frame.
+    if (from === undefined && hasOlder && !isOther && !failure && askedFor !== view.lastSeq) {
+      askedFor = view.lastSeq;
+      void loadOlder(view.id);
+    }
     keepPlace(log, isOther, () =>
       reconcile(log, [
         ...(hasOlder ? [olderRow(view, entries.length > 0)] : []),

@@ -197,7 +197,8 @@ export function createClient(options: ClientOptions): Client {
     cursors: options.cursors ?? new Map(),
     persistence,
     resumeEvents: () => welcome?.resumeEvents ?? 0,
-    history: (id, after) => commands.history(id, { after }),
+    history: (id, after) => commands.history(id, after === undefined ? {} : { after }),
+    conversation: commands.getConversation,
     conversations: commands.conversations,
     onEvent: (event) => {
       tell("event", event);

@@ -143,9 +143,13 @@ static void on_user_live(void *context, const struct user_id *user)
 	blocks_on_user_live(worker->blocks, user);
 }
 
+/* What goes with the worker holds no shard any more: the link, and all its holds, may have gone before. */
 static void on_user_idle(void *context, const struct user_id *user)
 {
-	resume_on_user_idle(((struct worker *)context)->resume, user);
+	const struct worker *worker = context;
+
+	if (!worker->is_ending)
+		resume_on_user_idle(worker->resume, user);
 }
 
 static void on_conversation_live(void *context, const struct uuid *conversation)
@@ -155,7 +159,10 @@ static void on_conversation_live(void *context, const struct uuid *conversation)
 
 static void on_conversation_idle(void *context, const struct uuid *conversation)
 {
-	resume_on_conversation_idle(((struct worker *)context)->resume, conversation);
+	const struct worker *worker = context;
+
+	if (!worker->is_ending)
+		resume_on_conversation_idle(worker->resume, conversation);
 }
 
 static void on_lag(void *context, struct session *session)

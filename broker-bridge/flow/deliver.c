@@ -39,14 +39,17 @@ static void deliver_event(struct hub *hub, const Martlet__Bus__V1__EventEntry *e
 	frame_unref(frame);
 }
 
-static void deliver_membership(struct resume *resume,
+/* Who has another conversation may see others, and be seen by them. */
+static void deliver_membership(const struct deliver_rooms *rooms,
                                const Martlet__Bus__V1__MembershipEntry *entry)
 {
 	struct user_id user;
 	struct uuid id;
 
-	if (user_id_from_text(entry->user, &user) && read_uuid(&entry->conversation_id, &id))
-		resume_membership_changed(resume, &user, &id);
+	if (!user_id_from_text(entry->user, &user) || !read_uuid(&entry->conversation_id, &id))
+		return;
+	resume_membership_changed(rooms->resume, &user, &id);
+	watching_recheck_user(rooms->watching, &user);
 }
 
 static void deliver_entry(const struct deliver_rooms *rooms, const Martlet__Bus__V1__Entry *entry)
@@ -56,7 +59,7 @@ static void deliver_entry(const struct deliver_rooms *rooms, const Martlet__Bus_
 		deliver_event(rooms->hub, entry->event);
 		break;
 	case MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP:
-		deliver_membership(rooms->resume, entry->membership);
+		deliver_membership(rooms, entry->membership);
 		break;
 	case MARTLET__BUS__V1__ENTRY__KIND_SIGNAL:
 		signals_on_signal(rooms->signals, entry->signal);

@@ -1,7 +1,8 @@
 /* deliver - what another node told, given to whom it concerns here.
  *
  * An envelope is cut apart: events go to the hub, which puts them in order and drops what it knows;
- * membership hints go to resume, and the rest to the room that bears its name. What is no envelope is dropped and told once.
+ * membership hints go to resume, and the rest to the room that bears its name. What is no envelope is dropped and
+ * told once.
  */
 #ifndef MARTLET_FLOW_DELIVER_H
 #define MARTLET_FLOW_DELIVER_H

@@ -36,6 +36,7 @@ struct wanted {
 	struct uuid conversation;
 	uint64_t
 		after_seq; /* the client's cursor, or where the log ended when it was seen as followed */
+	uint64_t member_seq; /* the user was seen to be a member there */
 	bool has_cursor;
 	bool is_joined;   /* it is news to the client */
 	bool is_unstated; /* the client will list it when it wants to */
@@ -249,7 +250,7 @@ static void want_follow(struct catch_up *catch_up, const struct follow *follow, 
 	struct known_cursor *known;
 
 	wanted->after_seq = follow->last_seq;
-
+	wanted->member_seq = follow->last_seq;
 	HASH_FIND(hh, catch_up->cursors, &follow->conversation, sizeof(follow->conversation),
 	          known);
 	if (known) {
@@ -361,7 +362,7 @@ static void take_seat(struct catch_up *catch_up, const struct wanted *wanted, ui
 		after_seq = last_seq;
 	}
 	conversation_join(hub_get_conversation(hub, &wanted->conversation), catch_up->session,
-	                  after_seq);
+	                  after_seq, wanted->member_seq);
 }
 
 static void state(struct catch_up *catch_up, const struct wanted *wanted,
@@ -450,6 +451,7 @@ static void on_memberships(void *context, const struct memberships_answer *answe
 
 		if (wanted) {
 			wanted->is_stated = true;
+			wanted->member_seq = membership->last_seq;
 			state(catch_up, wanted, membership);
 		}
 	}
@@ -762,12 +764,23 @@ struct hint {
 	const struct uuid *conversation;
 };
 
+/* A node's own hint comes back to it from the bus, perhaps before the first one is followed. */
+static bool is_hinted(const struct catch_up *catch_up, const struct uuid *conversation)
+{
+	for (size_t i = 0; i < catch_up->hints_count; i++) {
+		if (uuid_is_equal(&catch_up->hints[i], conversation))
+			return true;
+	}
+	return false;
+}
+
 static void add_hint(void *context, struct session *session)
 {
 	const struct hint *hint = context;
 	struct catch_up *catch_up = find(hint->resume, session);
 
-	if (!catch_up || is_seated(catch_up, hint->conversation))
+	if (!catch_up || is_seated(catch_up, hint->conversation) ||
+	    is_hinted(catch_up, hint->conversation))
 		return;
 	if (catch_up->hints_count == HINTS)
 		catch_up->is_refresh_asked = true;
@@ -809,14 +822,17 @@ void resume_on_lag(void *context, struct session *session)
 		go_on_later(catch_up, 0);
 }
 
+/* The hint of a user's return may have come before the news of its going, when it still sat here, and said nothing
+ * then. So each going asks how it stands now. */
 void resume_on_left(void *context, struct session *session, const struct uuid *conversation,
                     uint64_t seq)
 {
+	struct hint hint = {context, conversation};
 	struct frame *frame = encode_conversation_left(conversation, seq);
 
-	(void)context;
 	session_push(session, frame);
 	frame_unref(frame);
+	add_hint(&hint, session);
 }
 
 /* Shards. */

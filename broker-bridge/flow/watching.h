@@ -1,8 +1,8 @@
-/* watching - presence between its neighbours: what this node says to the others and hears of them, who may see it, and
- * when somebody was last here.
+/* watching - presence between its neighbours: what this node says to the others and hears of them, who may see
+ * it, and when somebody was last here.
  *
- * hub/presence knows what is said and hub/watchers who is told; this room carries it over the bus, asks the database who
- * may see whom, and writes down in batches when users came and went.
+ * hub/presence knows what is said and hub/watchers who is told; this room carries it over the bus, asks the
+ * database who may see whom, and writes down in batches when users came and went.
  *
  *   sessions here --> hub/presence --> bus --> hub/presence of the others --> hub/watchers --> sessions there
  *
@@ -10,8 +10,8 @@
  * Lifetime: watching_create; watching_stop before the link and the store are closed; watching_destroy after the
  *           sessions are gone and the store is closed.
  * Threads:  the worker's one thread; no call here blocks.
- * Fails:    watching_watch, by its return or by the outcome in its answer. When somebody was last here is left out if the database does
- *           not take it.
+ * Fails:    watching_watch, by its return or by the outcome in its answer. When somebody was last here is left
+ *           out if the database does not take it.
  */
 #ifndef MARTLET_FLOW_WATCHING_H
 #define MARTLET_FLOW_WATCHING_H

@@ -155,7 +155,8 @@ static bool seat_give(struct seat *seat, uint64_t seq, struct frame *frame)
 	session_push(session, frame);
 	if (!session_is_open(session))
 		return false;
-	if (!frame->leaver || strcmp(frame->leaver, session->user.text) != 0)
+	if (seq <= seat->member_seq || !frame->leaver ||
+	    strcmp(frame->leaver, session->user.text) != 0)
 		return true;
 	seat_leave(seat);
 	needs->on_left(needs->context, session, &conversation->id, seq);
@@ -369,7 +370,7 @@ bool conversation_has_session(const struct conversation *conversation,
 }
 
 struct seat *conversation_join(struct conversation *conversation, struct session *session,
-                               uint64_t after_seq)
+                               uint64_t after_seq, uint64_t member_seq)
 {
 	struct seat *seat;
 
@@ -379,6 +380,7 @@ struct seat *conversation_join(struct conversation *conversation, struct session
 	seat->conversation = conversation;
 	seat->session = session;
 	seat->seq = after_seq;
+	seat->member_seq = member_seq;
 	DL_APPEND(conversation->seats, seat);
 	conversation->seats_count++;
 	DL_APPEND2(session->seats, seat, session_prev, session_next);

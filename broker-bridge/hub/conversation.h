@@ -67,11 +67,12 @@ uint64_t conversation_hole(const struct conversation *conversation);
  * database restored from an older copy). Forgets it. */
 void conversation_forget_hole(struct conversation *conversation);
 
-/* A seat for this session, which has everything up to `after_seq`; the session already seated here keeps
- * its seat, and NULL is returned; so it is if the session closed, or its user's removal was among what it was
- * given at once. */
+/* A seat for this session, which has everything up to `after_seq`. Its user was a member at number `member_seq`, so
+ * a removal up to there is past, though the session may be yet to hear of it: it ends no seat. The session already
+ * seated here keeps its seat, and NULL is returned; so it is if the session closed, or its user's removal was
+ * among what it was given at once. */
 struct seat *conversation_join(struct conversation *conversation, struct session *session,
-                               uint64_t after_seq);
+                               uint64_t after_seq, uint64_t member_seq);
 
 bool conversation_has_session(const struct conversation *conversation,
                               const struct session *session);

@@ -11,8 +11,8 @@
  *           |       the grace is over: said                     v      | another comes: nothing is said
  *           '---------------------------------------------- [ FALLING ]
  *
- * This node keeps the words of others for those users only whom somebody here follows. A follower's first interest asks
- * all nodes; the greatest of all words is the user's presence. What another node said is taken back by itself, by the
+ * This node keeps the words of others for those users only whom somebody here follows. The first follower asks all
+ * nodes; the greatest of all words is the user's presence. What another node said is taken back by itself, by the
  * grace after that node was lost (or began again), or, when this node's own connection was lost, if nobody says it
  * again in `confirm_ms`.
  *

@@ -94,8 +94,9 @@ struct seat {
 	struct seat *prev, *next;                 /* conversation::seats */
 	struct seat *session_prev, *session_next; /* session::seats */
 	uint64_t seq;                             /* the session has everything up to it */
-	uint64_t typing_since_ms;                 /* when it was last told to type; 0 if never */
-	bool is_typing;                           /* and was not told to have stopped */
+	uint64_t member_seq;      /* its user was a member there: a removal up to it is past */
+	uint64_t typing_since_ms; /* when it was last told to type; 0 if never */
+	bool is_typing;           /* and was not told to have stopped */
 	bool is_lagging;
 };
 

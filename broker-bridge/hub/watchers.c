@@ -184,8 +184,8 @@ static enum presence shown(const struct watchers *watchers, const struct watch *
 	                       : PRESENCE_OFFLINE;
 }
 
-/* Tells a watch's session what it shows, if that is news; `frame`, if it is not NULL, says it already, and the one that
- * is made here is left there. What the client has no room for is told when it has. */
+/* Tells a watch's session what it shows, if that is news. `*frame` says it already, or is NULL and then made. What the
+ * client has no room for is told when it has. */
 static void tell(struct watchers *watchers, struct watch *watch, struct frame **frame)
 {
 	enum presence now = shown(watchers, watch);

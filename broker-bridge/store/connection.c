@@ -308,7 +308,7 @@ static bool send_request(struct connection *connection, struct request *request)
 	int formats[PARAMETERS_MOST];
 
 	for (int i = 0; i < parameters->count; i++) {
-		/* libpq asks the pointer, not the length, whether it is null. */
+		/* To libpq a value is null by its pointer alone: the length is then not looked at. */
 		values[i] = parameters->lengths[i] < 0
 		                    ? NULL
 		                    : (const char *)parameters->bytes.bytes + parameters->starts[i];

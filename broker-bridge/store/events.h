@@ -13,10 +13,11 @@
 /* The columns of an event, for `e` is martlet.events, as it stands in the log. */
 #define EVENT_COLUMNS                                                                              \
 	"e.conversation_id, e.seq, e.kind, e.sender, e.created_at, e.client_message_id, "          \
-	"e.content_type, e.body, e.mentions, e.edited_seq, e.redacted_seq, e.reactions_seq, " EVENT_LAST_COLUMNS
+	"e.content_type, e.body, e.mentions, e.edited_seq, e.redacted_seq, "                       \
+	"e.reactions_seq, " EVENT_LAST_COLUMNS
 
-/* The same as a member `m` is told it in a page of history: with the content of the edit `x`, if there is one. Who is
- * no member any more is told no reactions, and so no number that includes them. */
+/* The same as the member `m` is told it in a page of history: with the content of the edit `x`, if there is one. Who
+ * is no member any more is told of no reactions there, so none of their events is included. */
 #define EVENT_FOLDED_COLUMNS                                                                       \
 	"e.conversation_id, e.seq, e.kind, e.sender, e.created_at, e.client_message_id, "          \
 	"coalesce(x.content_type, e.content_type) as content_type, "                               \

@@ -215,6 +215,7 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                 "on e.conversation_id = $2 and e.seq = $3 and e.seq >= m.first_seq "
                                 "left join martlet.members o on o.conversation_id = $2 "
                                 "and o.left_seq is null and o.user_id <> e.sender "
+                                "and o.first_seq <= e.seq "
                                 "where m.conversation_id = $2 and m.user_id = $1 "
                                 "and m.left_seq is null group by m.user_id",
                                 3,

@@ -77,13 +77,21 @@ begin
     )
 
     select
-        j.ord, j.status, j.delivered_seq, j.read_seq,
+        f.ord, f.status, f.delivered_seq, f.read_seq,
         case
-            when j.status < 2
-            then unread_count(j.conversation_id, j.user_id, greatest(j.read_seq, j.first_seq - 1))
+            when f.status < 2
+            then unread_count(f.conversation_id, f.user_id, greatest(f.read_seq, f.first_seq - 1))
             else 0
         end,
-        coalesce(j.is_told, false)
-    from judged j;
+        coalesce(f.is_told, false)
+    from (
+        -- Of several marks of one member each is told how far all of them brought it.
+        select
+            j.ord, j.status, j.conversation_id, j.user_id, j.first_seq, j.is_told,
+            max(j.delivered_seq) filter (where j.status < 2) over w as delivered_seq,
+            max(j.read_seq) filter (where j.status < 2) over w as read_seq
+        from judged j
+        window w as (partition by j.conversation_id, j.user_id)
+    ) f;
 end;
 $$;

@@ -17,7 +17,17 @@ declare
 begin
     select * into v_at from lock_for_change(p_conversation, p_user);
     if v_at is null then
-        return query select 2::smallint, null::events;
+        -- Who left, and did not hear so, leaves again.
+        return query
+        select
+            (case
+                when p_target = p_user and exists (
+                    select from members m
+                    where m.conversation_id = p_conversation and m.user_id = p_user
+                ) then 1
+                else 2
+            end)::smallint,
+            null::events;
         return;
     end if;
 

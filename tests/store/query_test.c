@@ -21,6 +21,7 @@ struct page {
 	char first_sender[80];
 	char first_body[80];
 	char first_title[80];
+	uint64_t first_reactions_seq;
 	int answers;
 };
 
@@ -44,6 +45,7 @@ static void on_events(void *context, const struct events_answer *answer)
 	snprintf(page->first_body, sizeof(page->first_body), "%.*s",
 	         (int)answer->events[0].body_size, (const char *)answer->events[0].body);
 	snprintf(page->first_title, sizeof(page->first_title), "%s", answer->events[0].title);
+	page->first_reactions_seq = answer->events[0].reactions_seq;
 }
 
 static struct page read_history(struct stage *stage, const char *who,
@@ -169,6 +171,30 @@ static void history_is_for_members_from_their_first_event(void **state)
 	stage_close(&stage);
 }
 
+/* Who left is told no reactions as they stand, so its client must apply those that come in the pages. */
+static void history_of_who_left_includes_no_reactions(void **state)
+{
+	struct stage stage;
+	struct page page;
+	struct uuid group;
+
+	(void)state;
+	stage_open(&stage, WAIT_MS);
+	group = make_group(&stage, "alice", bob);
+	fill_conversation(&stage, &group, "alice", 3);
+	sql_run(stage.sql,
+	        "update martlet.events set reactions_seq = 3 where conversation_id = '%s' and seq = 2",
+	        uuid_to_text(&group).text);
+	sql_run(stage.sql,
+	        "update martlet.members set left_seq = 4 where user_id = 'bob' and conversation_id = '%s'",
+	        uuid_to_text(&group).text);
+	page = read_history(&stage, "alice", &group, HISTORY_AFTER, 1, 10, BYTES_MANY);
+	assert_int_equal(page.first_reactions_seq, 3);
+	page = read_history(&stage, "bob", &group, HISTORY_AFTER, 1, 10, BYTES_MANY);
+	assert_int_equal(page.first_reactions_seq, 0);
+	stage_close(&stage);
+}
+
 static void history_brings_every_field(void **state)
 {
 	struct stage stage;
@@ -272,6 +298,7 @@ static void heads_are_the_newest_numbers(void **state)
 	assert_int_equal(heads.count, 1);
 	assert_true(uuid_is_equal(&heads.heads[0].conversation, &ids[1]));
 	assert_int_equal(heads.heads[0].last_seq, 3);
+	assert_int_equal(heads.heads[0].member_count, 2);
 	stage_close(&stage);
 }
 
@@ -515,6 +542,7 @@ int main(void)
 		cmocka_unit_test(history_pages_both_ways),
 		cmocka_unit_test(history_is_cut_at_its_bytes_on_the_far_side),
 		cmocka_unit_test(history_is_for_members_from_their_first_event),
+		cmocka_unit_test(history_of_who_left_includes_no_reactions),
 		cmocka_unit_test(history_brings_every_field),
 		cmocka_unit_test(log_goes_place_by_place_and_is_cut),
 		cmocka_unit_test(heads_are_the_newest_numbers),

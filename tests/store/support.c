@@ -154,6 +154,7 @@ struct store_options stage_options(uint32_t wait_ms)
 		.append_batch = 64,
 		.append_pending = 4096,
 		.query_pending = 4096,
+		.receipt_members = 100,
 	};
 }
 

@@ -205,7 +205,7 @@ static void events_in_any_order_arrive_once_and_in_order(void **state)
 
 		connect_client(world, &client, "alice");
 		conversation_learn_head(conversation, 0);
-		assert_non_null(conversation_join(conversation, client.session, 0));
+		assert_non_null(conversation_join(conversation, client.session, 0, 0));
 		for (uint64_t i = 0; i < EVENTS; i++)
 			order[i] = i + 1;
 		/* Some come twice, and some so early that they are not kept: these the log gives again. */
@@ -242,7 +242,7 @@ static void conversation_ahead_of_expected_asks_for_the_hole_and_goes_on_when_it
 
 	connect_client(world, &client, "alice");
 	conversation_learn_head(conversation, 3);
-	conversation_join(conversation, client.session, 3);
+	conversation_join(conversation, client.session, 3, 0);
 	offer(world, 6);
 	offer(world, 5);
 	assert_int_equal(conversation_hole(conversation), 4);
@@ -280,7 +280,7 @@ static void seat_behind_the_tail_lags_until_it_is_fed_to_it_and_then_lives(void 
 	for (uint64_t seq = 1; seq <= 40; seq++)
 		offer(world, seq);
 	connect_client(world, &client, "alice");
-	seat = conversation_join(conversation, client.session, 10);
+	seat = conversation_join(conversation, client.session, 10, 0);
 	assert_true(seat_is_lagging(seat));
 	assert_int_equal(seat_distance(seat), 30);
 	offer(world, 41);
@@ -307,7 +307,7 @@ static void seat_within_the_tail_is_served_from_memory(void **state)
 	for (uint64_t seq = 1; seq <= 40; seq++)
 		offer(world, seq);
 	connect_client(world, &client, "alice");
-	assert_false(seat_is_lagging(conversation_join(conversation, client.session, 30)));
+	assert_false(seat_is_lagging(conversation_join(conversation, client.session, 30, 0)));
 	read_all(&client);
 	assert_seen(&client, 31, 40);
 	session_detach(client.session);
@@ -322,13 +322,13 @@ static void jump_over_a_great_hole_makes_live_seats_lag(void **state)
 
 	conversation_learn_head(conversation, 5);
 	connect_client(world, &client, "alice");
-	seat = conversation_join(conversation, client.session, 5);
+	seat = conversation_join(conversation, client.session, 5, 0);
 	conversation_learn_head(conversation, 500);
 	assert_true(seat_is_lagging(seat));
 	assert_int_equal(world->lags, 1);
 	/* It leaves, and sits down again where its client pages to. */
 	seat_leave(seat);
-	seat = conversation_join(conversation, client.session, 500);
+	seat = conversation_join(conversation, client.session, 500, 0);
 	assert_false(seat_is_lagging(seat));
 	offer(world, 501);
 	read_all(&client);
@@ -351,6 +351,14 @@ static void offer_frame(struct world *world, uint64_t seq, struct frame *frame)
 	frame_unref(frame);
 }
 
+static void offer_to_seat(struct seat *seat, uint64_t seq)
+{
+	struct frame *frame = make_event(seq);
+
+	seat_feed(seat, seq, frame);
+	frame_unref(frame);
+}
+
 static void removed_member_gets_its_removal_and_nothing_later(void **state)
 {
 	struct world *world = *state;
@@ -363,8 +371,8 @@ static void removed_member_gets_its_removal_and_nothing_later(void **state)
 	connect_client(world, &alice, "alice");
 	connect_client(world, &bob, "bob");
 	connect_client(world, &late, "bob");
-	conversation_join(conversation, alice.session, 5);
-	conversation_join(conversation, bob.session, 5);
+	conversation_join(conversation, alice.session, 5, 0);
+	conversation_join(conversation, bob.session, 5, 0);
 	/* What follows comes first: it is held until the removal is there. */
 	offer(world, 7);
 	offer_frame(world, 6, removal(6, "bob"));
@@ -372,7 +380,7 @@ static void removed_member_gets_its_removal_and_nothing_later(void **state)
 	assert_int_equal(world->lefts, 1);
 	assert_int_equal(world->left_seq, 6);
 	/* Who comes later with an older cursor meets the removal in the tail. */
-	assert_null(conversation_join(conversation, late.session, 5));
+	assert_null(conversation_join(conversation, late.session, 5, 0));
 	assert_int_equal(world->lefts, 2);
 	read_all(&alice);
 	read_all(&bob);
@@ -396,7 +404,7 @@ static void removed_member_that_lags_is_fed_up_to_its_removal(void **state)
 
 	conversation_learn_head(conversation, 50);
 	connect_client(world, &bob, "bob");
-	seat = conversation_join(conversation, bob.session, 1);
+	seat = conversation_join(conversation, bob.session, 1, 0);
 	assert_true(seat_is_lagging(seat));
 	seat_feed(seat, 2, frame);
 	frame_unref(frame);
@@ -405,6 +413,33 @@ static void removed_member_that_lags_is_fed_up_to_its_removal(void **state)
 	assert_null(session_next_lagging(bob.session, NULL));
 	read_all(&bob);
 	assert_seen(&bob, 2, 2);
+	session_detach(bob.session);
+}
+
+/* Who was removed and is a member again may see the whole log, with its own removal in it. */
+static void removal_before_the_membership_ends_no_seat(void **state)
+{
+	struct world *world = *state;
+	struct conversation *conversation = hub_get_conversation(world->hub, &room);
+	struct client bob;
+	struct seat *seat;
+	struct frame *past = removal(2, "bob");
+
+	conversation_learn_head(conversation, 4);
+	connect_client(world, &bob, "bob");
+	seat = conversation_join(conversation, bob.session, 1, 4);
+	seat_feed(seat, 2, past);
+	frame_unref(past);
+	offer(world, 5);
+	assert_int_equal(world->lefts, 0);
+	assert_int_equal(seat_seq(seat), 2);
+	offer_to_seat(seat, 3);
+	offer_to_seat(seat, 4);
+	offer_frame(world, 6, removal(6, "bob"));
+	assert_int_equal(world->lefts, 1);
+	assert_int_equal(world->left_seq, 6);
+	read_all(&bob);
+	assert_seen(&bob, 2, 6);
 	session_detach(bob.session);
 }
 
@@ -422,13 +457,13 @@ static void what_was_redacted_is_not_told_from_memory(void **state)
 	frame->redacts_seq = 2;
 	offer_frame(world, 4, frame);
 	connect_client(world, &client, "alice");
-	seat = conversation_join(conversation, client.session, 1);
+	seat = conversation_join(conversation, client.session, 1, 0);
 	/* The log has it, and there it is empty. */
 	assert_true(seat_is_lagging(seat));
 	read_all(&client);
 	assert_int_equal(client.count, 0);
 	seat_leave(seat);
-	seat = conversation_join(conversation, client.session, 3);
+	seat = conversation_join(conversation, client.session, 3, 0);
 	assert_false(seat_is_lagging(seat));
 	read_all(&client);
 	assert_seen(&client, 4, 4);
@@ -446,8 +481,8 @@ static void slow_reader_is_closed_at_its_bound_and_hurts_no_other(void **state)
 	connect_client(world, &slow, "slow");
 	connect_client(world, &quick, "quick");
 	conversation_learn_head(conversation, 0);
-	conversation_join(conversation, slow.session, 0);
-	conversation_join(conversation, quick.session, 0);
+	conversation_join(conversation, slow.session, 0, 0);
+	conversation_join(conversation, quick.session, 0, 0);
 	for (uint64_t seq = 1; seq <= 20; seq++) {
 		offer(world, seq);
 		read_all(&quick);
@@ -538,6 +573,7 @@ int main(void)
 		TEST(jump_over_a_great_hole_makes_live_seats_lag),
 		TEST(removed_member_gets_its_removal_and_nothing_later),
 		TEST(removed_member_that_lags_is_fed_up_to_its_removal),
+		TEST(removal_before_the_membership_ends_no_seat),
 		TEST(what_was_redacted_is_not_told_from_memory),
 		TEST(slow_reader_is_closed_at_its_bound_and_hurts_no_other),
 		TEST(session_without_hello_is_closed_in_time),

@@ -91,9 +91,9 @@ static void session_that_is_not_live_or_lags_hears_no_conversation(void **state)
 
 	conversation_learn_head(conversation, 50);
 	client_open_catching_up(world, &catching_up, "alice");
-	conversation_join(conversation, catching_up.session, 50);
+	conversation_join(conversation, catching_up.session, 50, 0);
 	client_open(world, &lagging, "bob");
-	assert_true(seat_is_lagging(conversation_join(conversation, lagging.session, 3)));
+	assert_true(seat_is_lagging(conversation_join(conversation, lagging.session, 3, 0)));
 	tell(world, "carol", 50, 7);
 	assert_seen(&catching_up, 0, 0);
 	assert_seen(&lagging, 0, 0);

@@ -159,7 +159,7 @@ struct seat *client_sit(struct world *world, struct client *client, const struct
 	if (!conversation_is_known(conversation))
 		conversation_learn_head(conversation, last_seq);
 	return conversation_join(conversation, client->session,
-	                         conversation_next_seq(conversation) - 1);
+	                         conversation_next_seq(conversation) - 1, 0);
 }
 
 struct frame *number_frame(uint64_t number)

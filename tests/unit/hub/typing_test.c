@@ -90,7 +90,7 @@ static void large_group_and_a_seat_that_lags_tell_nothing(void **state)
 	client_open(world, &alice, "alice");
 	client_open(world, &lagging, "bob");
 	client_sit(world, &alice, &room, 50);
-	conversation_join(conversation, lagging.session, 3);
+	conversation_join(conversation, lagging.session, 3, 0);
 	assert_int_equal(type(world, &alice, true), TYPING_UNTOLD);
 	conversation_learn_members(conversation, 100);
 	assert_int_equal(type(world, &alice, true), TYPING_TOLD);

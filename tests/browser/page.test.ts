@@ -1,41 +1,10 @@
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
-import { type Browser, chromium, type Page } from "playwright-core";
-import {
-  closeAll,
-  freshUser,
-  type Person,
-  person,
-  server,
-  token,
-  until,
-} from "../system/support.ts";
+import { describe, it } from "node:test";
+import type { Page } from "playwright-core";
+import { freshUser, type Person, person, token, until } from "../system/support.ts";
+import { connected, signIn, useBrowser } from "./support.ts";
 
-let browser: Browser;
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-  });
-});
-after(async () => {
-  closeAll();
-  await browser.close();
-});
-
-/** The origin must be one that the server allows: it is named localhost there. */
-const address = server.http.replace("127.0.0.1", "localhost");
-const connected = (page: Page) => page.waitForSelector("[data-testid=state][data-state=connected]");
-
-async function openPage(user: string, pasted = ""): Promise<Page> {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(address);
-  await page.getByLabel("Your name").fill(user);
-  await page.getByLabel("Token").fill(pasted);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await connected(page);
-  return page;
-}
+useBrowser();
 
 const count = (page: Page) => page.getByTestId("message").count();
 
@@ -45,7 +14,7 @@ async function inConversation(
 ): Promise<{ page: Page; other: Person; id: string }> {
   const alice = freshUser("alice");
   const other = await person(freshUser("bob"));
-  const page = await openPage(alice);
+  const { page } = await signIn("alice", { user: alice });
   const { id } = await other.client.openDirect(alice);
   for (let i = 1; i <= messages; i++) await other.client.send(id, `message ${i}`);
   await page.getByTestId("conversation").first().click();
@@ -102,7 +71,7 @@ describe("the page", () => {
 
   it("keeps a pasted token for the tab, and asks for another when it is refused", async () => {
     const user = freshUser("carol");
-    const page = await openPage(user, token(user));
+    const { page } = await signIn("carol", { user, token: token(user) });
     await page.reload();
     await connected(page);
     await page.evaluate(() => {

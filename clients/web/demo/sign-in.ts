@@ -1,4 +1,5 @@
 import { el } from "./el.ts";
+import { icon } from "./icons.ts";
 
 /** Who is signed in on this tab; two tabs may be two users. */
 export interface Account {
@@ -46,7 +47,7 @@ export function signInScreen(reason: string, done: (account: Account) => void): 
   const form = el(
     "form",
     { className: "sign-in" },
-    el("h1", {}, "Martlet"),
+    el("h1", {}, icon("bird"), "Martlet"),
     el("label", {}, "Your name", user),
     el("label", {}, "Token (only where there is no development sign-in)", token),
     el("button", { className: "primary", type: "submit" }, "Sign in"),

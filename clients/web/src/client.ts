@@ -89,7 +89,7 @@ export interface Client extends Pick<Emitter<ClientEvents>, "on">, Commands {
   /** Resolves once, with the message's number; waits while there is no connection. */
   send(conversationId: string, body: string | Uint8Array, options?: SendOptions): Promise<Sent>;
   readonly pending: readonly Outgoing[];
-  /** To be called with each key: it is said once in three seconds, and once that it has stopped. */
+  /** To be called with each key: it is said at most once in three seconds, and once that it has stopped. */
   setTyping(conversationId: string, typing: boolean): void;
   /**
    * How these users are now; `presence` tells of it and of changes. They stay watched through every
@@ -197,7 +197,8 @@ export function createClient(options: ClientOptions): Client {
     cursors: options.cursors ?? new Map(),
     persistence,
     resumeEvents: () => welcome?.resumeEvents ?? 0,
-    history: (id, after) => commands.history(id, { after }),
+    history: (id, after) => commands.history(id, after === undefined ? {} : { after }),
+    conversation: commands.getConversation,
     conversations: commands.conversations,
     onEvent: (event) => {
       tell("event", event);

@@ -21,7 +21,9 @@ export interface SyncOptions {
   readonly persistence: Persistence;
   /** Beyond so many missing events there is a gap. */
   readonly resumeEvents: () => number;
-  history(conversationId: string, after: number): Promise<HistoryPage>;
+  /** The page after a number, or the newest one. */
+  history(conversationId: string, after?: number): Promise<HistoryPage>;
+  conversation(conversationId: string): Promise<Conversation>;
   conversations(): AsyncIterable<Conversation>;
   onEvent(event: ConversationEvent): void;
   onGap(conversationId: string, seq: number): void;
@@ -43,6 +45,8 @@ interface Kept {
 
 /** Holes that are fetched at a time: what the user does must not wait behind hundreds of pages. */
 const fetchesMost = 4;
+
+const isNotFound = (error: unknown) => error instanceof MartletError && error.code === "NOT_FOUND";
 
 export function createSync(options: SyncOptions): Sync {
   const kept = new Map<string, Kept>();
@@ -104,7 +108,7 @@ export function createSync(options: SyncOptions): Sync {
     try {
       page = await options.history(id, after);
     } catch (error) {
-      if (!(error instanceof MartletError && error.code === "NOT_FOUND")) throw error;
+      if (!isNotFound(error)) throw error;
       // No longer ours: nobody will ever fill it.
       page = { events: [], hasMore: false };
     }
@@ -187,6 +191,29 @@ export function createSync(options: SyncOptions): Sync {
     if (log && lastSeq >= log.seq) skip(id, log, lastSeq);
     else begin(id, lastSeq);
   };
+  const compare = (conversation: Conversation) => {
+    const { id, lastSeq, stateVersion } = conversation;
+    const known = kept.get(id);
+    if (!known || (lastSeq <= known.log.seq && stateVersion === known.stateVersion)) return;
+    known.stateVersion = stateVersion;
+    options.onConversation(conversation, known.log.seq);
+    known.log.expect(lastSeq);
+    fetch(id);
+  };
+  const compareOne = async (id: string, mine: number) => {
+    /** Undefined if it is not there for this user. */
+    const orNothing = <T>(asked: Promise<T>): Promise<T | undefined> =>
+      asked.catch((error) => {
+        if (!isNotFound(error)) throw error;
+        return undefined;
+      });
+    const conversation = await orNothing(options.conversation(id));
+    // Who is no member any more reads up to its going.
+    const newest = conversation ? undefined : await orNothing(options.history(id));
+    if (mine !== generation) return;
+    if (conversation) compare(conversation);
+    else leave(id, newest?.events.at(-1)?.seq ?? 0);
+  };
   /** The server tells the state of the most active conversations only; the others are looked up. */
   const compareOthers = async () => {
     const mine = generation;
@@ -194,18 +221,12 @@ export function createSync(options: SyncOptions): Sync {
     if (!others.size) return;
     for await (const conversation of options.conversations()) {
       if (mine !== generation) return;
-      const { id, lastSeq, stateVersion } = conversation;
-      const known = kept.get(id);
-      if (!others.delete(id) || !known) continue;
-      const { log } = known;
-      if (lastSeq > log.seq || stateVersion !== known.stateVersion) {
-        known.stateVersion = stateVersion;
-        options.onConversation(conversation, log.seq);
-        log.expect(lastSeq);
-        fetch(id);
-      }
+      if (others.delete(conversation.id)) compare(conversation);
       if (!others.size) return;
     }
+    // Not in the list: left, or moved to its head while it was read.
+    for (const id of others)
+      if (mine === generation && !followed.has(id)) await compareOne(id, mine);
   };
   return {
     onItem(item) {

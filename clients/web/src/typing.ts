@@ -1,9 +1,12 @@
 import type { Clock } from "./clock.ts";
 
-/** Says that the user types no oftener than the server wants it repeated, and once that it has stopped. */
+/**
+ * Says that the user types no oftener than the server wants it repeated, whatever was between, and once that it
+ * has stopped.
+ */
 export interface Typing {
   set(conversationId: string, typing: boolean): void;
-  /** A message ends it too: nothing more need be said, and the next word begins anew. */
+  /** A message ends it too: nothing more need be said. */
   sent(conversationId: string): void;
   /** The connection is gone: nobody believes it any more. */
   stop(): void;
@@ -16,17 +19,22 @@ export function createTyping(
   tell: (conversationId: string, typing: boolean) => boolean,
   clock: Clock,
 ): Typing {
-  const saidAt = new Map<string, number>();
+  const said = new Map<string, { atMs: number; isTyping: boolean }>();
   return {
     set(conversationId, typing) {
-      const last = saidAt.get(conversationId);
+      const last = said.get(conversationId);
       if (!typing) {
-        if (saidAt.delete(conversationId)) tell(conversationId, false);
-      } else if (last === undefined || clock.now() - last >= repeatMs) {
-        if (tell(conversationId, true)) saidAt.set(conversationId, clock.now());
+        if (last?.isTyping) tell(conversationId, false);
+        if (last) last.isTyping = false;
+      } else if (!last || clock.now() - last.atMs >= repeatMs) {
+        if (tell(conversationId, true))
+          said.set(conversationId, { atMs: clock.now(), isTyping: true });
       }
     },
-    sent: (conversationId) => void saidAt.delete(conversationId),
-    stop: () => saidAt.clear(),
+    sent(conversationId) {
+      const last = said.get(conversationId);
+      if (last) last.isTyping = false;
+    },
+    stop: () => said.clear(),
   };
 }

@@ -229,6 +229,42 @@ describe("more conversations than cursors", () => {
     assert.deepEqual(seqs("c"), [2]);
   });
 
+  it("one that is not in the list was left, if nothing else says so", async () => {
+    const { client, wire, seqs } = await leftOut();
+    const lefts: string[] = [];
+    client.on("left", ({ conversationId, lastSeq }) => lefts.push(`${conversationId} ${lastSeq}`));
+    wire().down(ready);
+    await settle();
+    const conversations = [conversation("a", 2), conversation("b", 2)];
+    wire().reply(wire().asked("listConversations")[0], "listConversations", { conversations });
+    await settle();
+    wire().reply(wire().asked("getConversation")[0], "error", { code: 4 });
+    await settle();
+    const asked = () => wire().asked("getHistory");
+    assert.equal(asked()[0]?.value.from, undefined);
+    wire().reply(asked()[0], "getHistory", page([3], false, "c"));
+    await settle();
+    assert.deepEqual(lefts, []);
+    assert.equal(asked()[1]?.value.afterSeq, 1);
+    wire().reply(asked()[1], "getHistory", page([2, 3], false, "c"));
+    await settle();
+    assert.deepEqual([seqs("c"), lefts], [[2, 3], ["c 3"]]);
+  });
+
+  it("one that moved to the list's head while it was read is compared by itself", async () => {
+    const { wire, seqs } = await leftOut();
+    wire().down(ready);
+    await settle();
+    wire().reply(wire().asked("listConversations")[0], "listConversations", {});
+    await settle();
+    const told = { conversation: conversation("c", 2) };
+    wire().reply(wire().asked("getConversation")[0], "getConversation", told);
+    await settle();
+    wire().reply(wire().asked("getHistory")[0], "getHistory", page([2], false, "c"));
+    await settle();
+    assert.deepEqual(seqs("c"), [2]);
+  });
+
   it("one with a cursor is not fetched: its events follow", async () => {
     const { wire, gaps } = await leftOut({ resumeEvents: 10 });
     wire().down(state("a", 30));

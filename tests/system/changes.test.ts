@@ -291,22 +291,22 @@ describe("a member that is none any more", () => {
     assert.equal(bob.seen.get(id)?.at(-1)?.seq, gone);
   });
 
-  it("and joins again sees from there on", async () => {
-    const { alice, bob, carol, id } = await group("Returns");
-    await alice.client.send(id, "one");
-    const gone = await bob.client.leave(id);
-    await until("bob knows", () => bob.left.get(id) === gone);
-    await alice.client.send(id, "two");
-    const back = await alice.client.addMembers(id, [bob.user]);
-    const { seq } = await alice.client.send(id, "three");
-    await reach([alice, bob, carol], id, seq);
-    assert.equal(ownRole(viewOf(bob, id)), "member");
-    await readAll(bob, id);
-    const { entries } = newestEntries(viewOf(bob, id));
-    assert.deepEqual(
-      entries.map((entry) => entry.seq),
-      [back, seq],
-    );
+  it("and joins again sees from there on, or all in a group with full history", async () => {
+    for (const fullHistory of [false, true]) {
+      const { alice, bob, carol, id } = await group("Returns", { fullHistory });
+      await alice.client.send(id, "one");
+      const gone = await bob.client.leave(id);
+      await until("bob knows", () => bob.left.get(id) === gone);
+      await alice.client.send(id, "two");
+      const back = await alice.client.addMembers(id, [bob.user]);
+      const { seq } = await alice.client.send(id, "three");
+      await reach([alice, bob, carol], id, seq);
+      assert.equal(ownRole(viewOf(bob, id)), "member");
+      await readAll(bob, id);
+      const { entries } = newestEntries(viewOf(bob, id));
+      assert.equal(entries[0]?.seq, fullHistory ? 1 : back);
+      if (fullHistory) assert.deepEqual(told(viewOf(bob, id)), told(viewOf(alice, id)));
+    }
   });
 
   it("is told no reactions, and no number of one that came after its going", async () => {

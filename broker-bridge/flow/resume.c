@@ -644,9 +644,30 @@ static void retell(struct catch_up *catch_up, const struct membership *membershi
 	tell(catch_up, encode_mute_changed(id, membership->muted_until_ms));
 }
 
+/* False if the session has not come to where this was read: it would hear of members before their adding. Then the
+ * log is asked for what is missing, and this is told after it. */
+static bool retell_if_there(struct catch_up *catch_up, const struct membership *membership)
+{
+	struct seat *seat = session_find_seat(catch_up->session, &membership->conversation);
+
+	/* Who left while it was read is told nothing more. */
+	if (!seat)
+		return true;
+	if (seat_seq(seat) >= membership->last_seq) {
+		retell(catch_up, membership);
+		return true;
+	}
+	seat_set_stale(seat, true);
+	conversation_learn_head(
+		hub_get_conversation(catch_up->resume->hub, &membership->conversation),
+		membership->last_seq);
+	return false;
+}
+
 static void on_retold(void *context, const struct memberships_answer *answer)
 {
 	struct catch_up *catch_up = context;
+	bool is_behind = false;
 
 	for (size_t i = 0;
 	     !catch_up->is_gone && !outcome_is_ok(&answer->outcome) && i < catch_up->stale_count;
@@ -654,12 +675,13 @@ static void on_retold(void *context, const struct memberships_answer *answer)
 		set_stale(catch_up, &catch_up->stale[i]);
 	if (!take_answer(catch_up, &answer->outcome))
 		return;
-	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++) {
-		/* Who left while it was read is told nothing more. */
-		if (is_seated(catch_up, &answer->memberships[i].conversation))
-			retell(catch_up, &answer->memberships[i]);
-	}
-	if (!catch_up->is_gone)
+	for (size_t i = 0; i < answer->count && !catch_up->is_gone; i++)
+		is_behind |= !retell_if_there(catch_up, &answer->memberships[i]);
+	if (catch_up->is_gone)
+		return;
+	if (is_behind)
+		go_on_later(catch_up, RETRY_MS);
+	else
 		go_on(catch_up);
 }
 

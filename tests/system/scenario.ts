@@ -374,7 +374,15 @@ async function burst(scenario: Scenario, size: number): Promise<void> {
   );
   scenario.commands += doings.length;
   follow(scenario, doings);
-  if (doings.length === 1) checkMark(scenario, doings[0] as Doing);
+  if (doings.length !== 1) return;
+  const [doing] = doings as [Doing];
+  checkMark(scenario, doing);
+  // Mutings have no number: of two by two devices, sooner after one another than the bus is, a session may hear in
+  // the other order. So each is heard of before the next.
+  const until = membershipOf(scenario.model, doing.device.user)?.mutedUntil;
+  if (doing.act.kind === "mute" && until !== undefined)
+    for (const { name, view } of readyDevices(scenario, doing.device.user))
+      await untilEqual(scenario, `${name} hears of the muting`, () => view.mutedUntil, until);
 }
 
 /** A device goes, comes back, or begins anew with nothing. */

@@ -278,8 +278,7 @@ static void on_session_reply(void *context, struct frame *frame_or_null)
 void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,
                             const uint8_t *bytes, size_t size)
 {
-	struct caller caller = {
-		.session = session, .reply = on_session_reply, .context = session};
+	struct caller caller = {.session = session, .reply = on_session_reply, .context = session};
 
 	if (!session_is_open(session))
 		return;

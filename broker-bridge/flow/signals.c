@@ -25,8 +25,8 @@ struct signals *signals_create(const struct signals_options *options, struct hub
 {
 	struct signals *signals = memory_new(sizeof(*signals));
 
-	*signals = (struct signals){
-		.options = *options, .hub = hub, .link = link, .topics = topics};
+	*signals =
+		(struct signals){.options = *options, .hub = hub, .link = link, .topics = topics};
 	buffer_init(&signals->entry, LIMIT_PUBLISH_BYTES);
 	return signals;
 }

@@ -59,8 +59,7 @@ void topics_stop(struct topics *topics)
 	struct joining *next;
 
 	topics->is_stopped = true;
-	DL_FOREACH_SAFE(topics->waiting, joining, next)
-	{
+	DL_FOREACH_SAFE(topics->waiting, joining, next) {
 		DL_DELETE(topics->waiting, joining);
 		free(joining);
 	}

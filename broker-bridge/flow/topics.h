@@ -41,9 +41,10 @@ struct topics_needs {
 };
 
 struct topics_options {
-	bool is_on;        /* otherwise nothing is published */
-	uint32_t pending;  /* joined users whose conversation waits to be read; beyond it they find it themselves */
-	uint32_t at_once;  /* of them, asked of the store at the same time */
+	bool is_on; /* otherwise nothing is published */
+	uint32_t
+		pending; /* joined users whose conversation waits to be read; beyond it they find it themselves */
+	uint32_t at_once; /* of them, asked of the store at the same time */
 };
 
 /* The rooms are borrowed for its life. */

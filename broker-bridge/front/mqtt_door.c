@@ -72,8 +72,7 @@ static void take_response(struct question *question, const struct ingest_message
 		return;
 	if (!may_respond(&question->device, message->response_topic)) {
 		counters_add(COUNTER_MQTT_RESPONSE);
-		log_limited(LOG_INFO, "response topic refused",
-		            log_text("topic", message->topic));
+		log_limited(LOG_INFO, "response topic refused", log_text("topic", message->topic));
 		return;
 	}
 	snprintf(question->response.text, sizeof(question->response.text), "%s",
@@ -103,8 +102,7 @@ static void on_message(void *context, const struct ingest_message *message)
 	take_response(question, message);
 	door->unanswered++;
 	dispatch_bytes(door->dispatcher,
-	               &(struct caller){
-			       .user = parts.user, .reply = on_reply, .context = question},
+	               &(struct caller){.user = parts.user, .reply = on_reply, .context = question},
 	               message->bytes, message->size);
 }
 

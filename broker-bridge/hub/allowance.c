@@ -36,8 +36,7 @@ uint32_t hub_take_turn(struct hub *hub, const struct user_id *id, bool is_write,
                        bool *ret_is_too_often)
 {
 	struct hub_user *user = hub_find_user(hub, id);
-	struct allowance *allowance =
-		user ? &user->allowance : guests_allowance(hub->guests, id);
+	struct allowance *allowance = user ? &user->allowance : guests_allowance(hub->guests, id);
 	uint32_t wait_ms = take_turn(hub, allowance, is_write, now_ms);
 
 	*ret_is_too_often = wait_ms && bucket_take(&allowance->refusals, &refusals, now_ms);

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-/* Starts that are told, over all conversations: who changes them all the time gets no more. */
-static const struct rate starts = {.per_second = 1, .burst = 3};
+/* What is told of one guest's typing, over all conversations: who changes them all the time gets no more. */
+static const struct rate tellings = {.per_second = 1, .burst = 4};
 
 struct guest {
 	struct user_id id;
@@ -15,10 +15,9 @@ struct guest {
 	struct guest *prev, *next; /* guests::recent */
 
 	struct allowance allowance;
-	struct bucket starts;
+	struct bucket tellings;
 	struct uuid typing_in;
-	uint64_t typing_since_ms; /* when it was last told to type there; 0 if never */
-	bool is_typing;           /* and was not told to have stopped */
+	uint64_t typing_since_ms; /* when it was last told to type there; 0 once it has stopped */
 };
 
 struct guests {
@@ -93,27 +92,23 @@ struct allowance guests_take(struct guests *guests, const struct user_id *user)
 	return allowance;
 }
 
-static bool may_start(struct guest *guest, bool is_same, uint64_t now_ms)
+static bool is_too_soon(const struct guest *guest, const struct uuid *id, uint64_t now_ms)
 {
-	if (is_same && guest->typing_since_ms &&
-	    now_ms - guest->typing_since_ms < LIMIT_TYPING_PACE_MS)
-		return false;
-	return bucket_take(&guest->starts, &starts, now_ms) == 0;
+	return guest->typing_since_ms && uuid_is_equal(&guest->typing_in, id) &&
+	       now_ms - guest->typing_since_ms < LIMIT_TYPING_PACE_MS;
 }
 
 bool hub_note_guest_typing(struct hub *hub, const struct user_id *user, const struct uuid *id,
                            bool is_typing)
 {
 	struct guest *guest = get(hub->guests, user);
-	bool is_same = uuid_is_equal(&guest->typing_in, id);
 	uint64_t now_ms = hub->timers->now_ms;
 
-	if (is_typing ? !may_start(guest, is_same, now_ms) : !is_same || !guest->is_typing)
+	if ((is_typing && is_too_soon(guest, id, now_ms)) ||
+	    bucket_take(&guest->tellings, &tellings, now_ms))
 		return false;
 	guest->typing_in = *id;
-	guest->is_typing = is_typing;
-	if (is_typing)
-		guest->typing_since_ms = now_ms;
+	guest->typing_since_ms = is_typing ? now_ms : 0;
 	return true;
 }
 

@@ -22,8 +22,8 @@
 #include <stdbool.h>
 
 /* A user without a seat there types in the conversation, or has stopped: whether that is to be told now (see
- * typing.h; that it is a member, the caller has made sure). A guest types in one conversation at a time: starting in
- * another one ends it. */
+ * typing.h; that it is a member, the caller has made sure). A guest types in one conversation at a time. A stop is told
+ * also if no start was: that may have been another node's. */
 bool hub_note_guest_typing(struct hub *hub, const struct user_id *user,
                            const struct uuid *conversation, bool is_typing);
 

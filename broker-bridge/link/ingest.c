@@ -92,8 +92,8 @@ static bool may_write(const struct ingest *ingest)
 
 static bool may_read(const struct ingest *ingest)
 {
-	return !ingest->is_connected || (ingest->read < ingest->options.batch &&
-	                                 ingest->unanswered < ingest->options.batch);
+	return !ingest->is_connected ||
+	       (ingest->read < ingest->options.batch && ingest->unanswered < ingest->options.batch);
 }
 
 static int wanted_events(const struct ingest *ingest)
@@ -257,14 +257,15 @@ static void give(struct ingest *ingest, const struct mosquitto_message *message,
 	                               false);
 	mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &correlation,
 	                               &correlation_size, false);
-	ingest->needs.on_message(ingest->needs.context, &(struct ingest_message){
-								.topic = message->topic,
-								.bytes = message->payload,
-								.size = (size_t)message->payloadlen,
-								.response_topic = response_topic,
-								.correlation = correlation,
-								.correlation_size = correlation_size,
-							});
+	ingest->needs.on_message(ingest->needs.context,
+	                         &(struct ingest_message){
+					 .topic = message->topic,
+					 .bytes = message->payload,
+					 .size = (size_t)message->payloadlen,
+					 .response_topic = response_topic,
+					 .correlation = correlation,
+					 .correlation_size = correlation_size,
+				 });
 	free(response_topic);
 	free(correlation);
 }
@@ -296,8 +297,8 @@ static void set_version(struct ingest *ingest)
 
 	if (ingest->is_old_mqtt)
 		return;
-	must(mosquitto_int_option(ingest->mosquitto, MOSQ_OPT_PROTOCOL_VERSION,
-	                          MQTT_PROTOCOL_V5) == MOSQ_ERR_SUCCESS);
+	must(mosquitto_int_option(ingest->mosquitto, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5) ==
+	     MOSQ_ERR_SUCCESS);
 	must(mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
 	                                  ingest->options.expiry_s) == MOSQ_ERR_SUCCESS);
 	/* Only this call takes properties, and it would wait for the network. It keeps them for the next call, and
@@ -408,8 +409,7 @@ static void go_on(struct ingest *ingest, int result)
 		return;
 	}
 	/* The next one tells whether anything came after what is acknowledged now. */
-	if (ingest->is_stopping && ingest->has_heard && !ingest->read &&
-	    !ingest->unanswered) {
+	if (ingest->is_stopping && ingest->has_heard && !ingest->read && !ingest->unanswered) {
 		unsubscribe(ingest);
 		go_on(ingest, MOSQ_ERR_SUCCESS);
 		return;
@@ -455,8 +455,8 @@ void ingest_publish(struct ingest *ingest, const char *topic, const uint8_t *cor
 		return;
 	if (correlation)
 		must(mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA,
-		                                   correlation, (uint16_t)correlation_size) ==
-		     MOSQ_ERR_SUCCESS);
+		                                   correlation,
+		                                   (uint16_t)correlation_size) == MOSQ_ERR_SUCCESS);
 	if (mosquitto_publish_v5(ingest->mosquitto, NULL, topic, (int)size, bytes, 1, false,
 	                         properties) == MOSQ_ERR_SUCCESS)
 		ingest->unconfirmed++;

@@ -40,9 +40,10 @@ struct ingest_options {
 	uint16_t port;
 	const char *user;     /* NULL: none */
 	const char *password; /* NULL: none */
-	const char *node;     /* this node's name, from which its client id is made: the same after a restart */
-	uint32_t batch;       /* messages read and not yet acknowledged, at most */
-	uint32_t expiry_s;    /* of the session, once the connection is gone */
+	const char *
+		node; /* this node's name, from which its client id is made: the same after a restart */
+	uint32_t batch;    /* messages read and not yet acknowledged, at most */
+	uint32_t expiry_s; /* of the session, once the connection is gone */
 };
 
 /* Borrowed until on_message returns. */
@@ -64,7 +65,8 @@ struct ingest_needs {
 };
 
 /* Begins to connect. The options are copied. */
-struct ingest *ingest_create(const struct ingest_options *options, const struct ingest_needs *needs);
+struct ingest *ingest_create(const struct ingest_options *options,
+                             const struct ingest_needs *needs);
 
 /* One message is answered. If it was the last, Mosquitto is told of all. */
 void ingest_answered(struct ingest *ingest);

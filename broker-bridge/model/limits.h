@@ -76,8 +76,8 @@
 
 #define LIMIT_TOPICS_PENDING                                                                       \
 	10000 /* users to be told over MQTT that they joined; beyond it they find it by a list */
-#define LIMIT_TOPICS_AT_ONCE 8  /* of them, asked of the database at the same time */
-#define LIMIT_INGEST_BATCH 64   /* commands over MQTT that are answered before more are read */
+#define LIMIT_TOPICS_AT_ONCE 8 /* of them, asked of the database at the same time */
+#define LIMIT_INGEST_BATCH 64  /* commands over MQTT that are answered before more are read */
 #define LIMIT_INGEST_EXPIRY_S                                                                      \
 	30 /* a node that is gone for good is fed no longer; one that comes back gets what it had */
 

@@ -11,6 +11,7 @@ static const struct {
 	{"serve", cli_serve, "run the broker: a supervisor and its workers"},
 	{"migrate", cli_migrate, "bring the database to this release's schema"},
 	{"token", cli_token, "print a token for a user, for development and tests"},
+	{"chat", cli_chat, "talk over MQTT, in a terminal or in a script"},
 	{"check-config", cli_check_config,
          "print the configuration in force, or what is wrong with it"},
 	{"version", cli_version, "print the version"},

@@ -36,6 +36,7 @@ enum kind {
 	TLS_URL,
 	LEVEL,
 	FORMAT,
+	WHEN,
 	SECRET,
 };
 
@@ -103,6 +104,7 @@ static const struct key keys[] = {
 	KEY(mosquitto, user, TEXT, ""),
 	KEY(mosquitto, password_file, PATH, ""),
 	COUNT(mosquitto, shards, 64, 1, 4096),
+	KEY(mosquitto, conversation_topics, WHEN, "always"),
 	KEY(database, connection, SECRET, "dbname=martlet"),
 	KEY(database, schema, PATH, "../schema"),
 	COUNT(database, wait_ms, LIMIT_STORE_WAIT_MS, 100, 60000),
@@ -289,6 +291,13 @@ static const char *read_format(struct reading *reading, const struct key *key, c
 	return read_text(reading, key, value);
 }
 
+static const char *read_when(struct reading *reading, const struct key *key, const char *value)
+{
+	if (strcmp(value, "always") != 0 && strcmp(value, "never") != 0)
+		return "give always or never";
+	return read_text(reading, key, value);
+}
+
 /* Splits at commas; the items are checked one by one. */
 static const char *read_list(struct reading *reading, const struct key *key, const char *value,
                              bool (*is_good)(const char *item), const char *what)
@@ -442,7 +451,7 @@ static const char *read_value(struct reading *reading, const struct key *key, co
 		[ORIGINS] = read_origins, [PROXIES] = read_proxies,
 		[URL] = read_url,         [TLS_URL] = read_tls_url,
 		[LEVEL] = read_level,     [FORMAT] = read_format,
-		[SECRET] = read_text,
+		[WHEN] = read_when,       [SECRET] = read_text,
 	};
 
 	return readers[key->kind](reading, key, value);

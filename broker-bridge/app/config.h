@@ -65,6 +65,7 @@ struct config {
 		char *user;
 		char *password_file;
 		uint32_t shards;
+		char *conversation_topics; /* "always" or "never" */
 	} mosquitto;
 	struct {
 		char *connection;

@@ -16,8 +16,10 @@
 #include "flow/resume.h"
 #include "flow/signals.h"
 #include "flow/sweep.h"
+#include "flow/topics.h"
 #include "flow/watching.h"
 #include "front/http_door.h"
+#include "front/mqtt_door.h"
 #include "front/websocket_door.h"
 #include "hub/hub.h"
 #include "link/link.h"
@@ -58,6 +60,7 @@ struct worker {
 	struct resume *resume;
 	struct hub *hub;
 	struct sweep *sweep;
+	struct topics *topics;
 	struct announce *announce;
 	struct signals *signals;
 	struct watching *watching;
@@ -65,6 +68,7 @@ struct worker {
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
+	struct mqtt_door *mqtt_door;
 
 	bool is_draining;
 	bool is_ending;
@@ -247,7 +251,8 @@ static void turn(struct worker *worker)
 	link_flush(worker->link);
 	websocket_door_flush(worker->websocket_door);
 	set_timer(worker);
-	if (worker->is_draining && !websocket_door_connections(worker->websocket_door))
+	if (worker->is_draining && !websocket_door_connections(worker->websocket_door) &&
+	    mqtt_door_is_stopped(worker->mqtt_door))
 		end(worker);
 }
 
@@ -301,9 +306,11 @@ static void end(struct worker *worker)
 	sweep_stop(worker->sweep);
 	blocks_stop(worker->blocks);
 	watching_stop(worker->watching);
-	worker->open_rooms = 4;
+	topics_stop(worker->topics);
+	worker->open_rooms = 5;
 	websocket_door_close(worker->websocket_door, on_room_closed, worker);
 	http_door_close(worker->http_door, on_room_closed, worker);
+	mqtt_door_close(worker->mqtt_door, on_room_closed, worker);
 	store_close(worker->store, on_room_closed, worker);
 	link_close(worker->link, on_room_closed, worker);
 }
@@ -347,6 +354,7 @@ static void drain(struct worker *worker)
 	worker->is_draining = true;
 	websocket_door_stop_listening(worker->websocket_door);
 	http_door_stop_listening(worker->http_door);
+	mqtt_door_stop(worker->mqtt_door);
 	watching_on_drain(worker->watching);
 	hub_each_session(worker->hub, send_away, NULL);
 	uv_timer_start(&worker->drain_timer, on_drain_over, worker->config->node.drain_ms, 0);
@@ -537,6 +545,7 @@ static void create_hub(struct worker *worker)
 			.linger_ms = LIMIT_LINGER_MS,
 			.hole_ms = LIMIT_HOLE_MS,
 			.allowances = allowances_of(config),
+			.guests = LIMIT_GUESTS,
 		},
 		&needs, &worker->timers);
 	resume_set_hub(worker->resume, worker->hub);
@@ -558,15 +567,23 @@ static void create_flow(struct worker *worker)
 
 	worker->sweep = sweep_create(worker->hub, worker->store, worker->resume, &worker->timers,
 	                             LIMIT_SWEEP_MS);
+	worker->topics = topics_create(
+		&(struct topics_options){
+			.is_on = strcmp(config->mosquitto.conversation_topics, "always") == 0,
+			.pending = LIMIT_TOPICS_PENDING,
+			.at_once = LIMIT_TOPICS_AT_ONCE,
+		},
+		&(struct topics_needs){.context = worker}, worker->hub, worker->store,
+		worker->link);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
-	                                   config->mosquitto.shards);
+	                                   worker->topics, config->mosquitto.shards);
 	worker->signals = signals_create(
 		&(struct signals_options){
 			.node = worker->node,
 			.shards = config->mosquitto.shards,
 			.typing_members = config->limits.typing_members,
 		},
-		worker->hub, worker->link);
+		worker->hub, worker->link, worker->topics);
 	worker->watching = watching_create(
 		&(struct watching_options){
 			.node = worker->node,
@@ -580,6 +597,7 @@ static void create_flow(struct worker *worker)
 	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
 								 .keys = worker->keys,
 								 .store = worker->store,
+								 .hub = worker->hub,
 								 .announce = worker->announce,
 								 .resume = worker->resume,
 								 .signals = worker->signals,
@@ -651,6 +669,24 @@ static bool create_http_door(struct worker *worker, struct outcome *ret_outcome)
 	return worker->http_door != NULL;
 }
 
+static void create_mqtt_door(struct worker *worker)
+{
+	const struct config *config = worker->config;
+
+	worker->mqtt_door = mqtt_door_create(
+		&(struct ingest_options){
+			.loop = &worker->loop,
+			.host = config->mosquitto.host,
+			.port = (uint16_t)config->mosquitto.port,
+			.user = unless_empty(config->mosquitto.user),
+			.password = unless_empty(worker->password),
+			.node = worker->node,
+			.batch = LIMIT_INGEST_BATCH,
+			.expiry_s = LIMIT_INGEST_EXPIRY_S,
+		},
+		worker->dispatcher, worker->link);
+}
+
 /* libuv reads its clock when it has waited, before it calls for what came. */
 static uint64_t loop_now_ms(const void *loop)
 {
@@ -694,8 +730,11 @@ static bool create_rooms(struct worker *worker, const uint8_t ticket_keys[80],
 	create_neighbours(worker);
 	create_hub(worker);
 	create_flow(worker);
-	return create_websocket_door(worker, ticket_keys, ret_outcome) &&
-	       create_http_door(worker, ret_outcome);
+	if (!create_websocket_door(worker, ticket_keys, ret_outcome) ||
+	    !create_http_door(worker, ret_outcome))
+		return false;
+	create_mqtt_door(worker);
+	return true;
 }
 
 static void destroy_rooms(struct worker *worker)
@@ -704,11 +743,13 @@ static void destroy_rooms(struct worker *worker)
 	/* Sessions that ended in the last turn have left their catch-up to the next. */
 	timers_turn(&worker->timers, UINT64_MAX - 1);
 	websocket_door_free(worker->websocket_door);
+	mqtt_door_free(worker->mqtt_door);
 	dispatcher_destroy(worker->dispatcher);
 	announce_destroy(worker->announce);
 	signals_destroy(worker->signals);
 	blocks_destroy(worker->blocks);
 	watching_destroy(worker->watching);
+	topics_destroy(worker->topics);
 	sweep_destroy(worker->sweep);
 	hub_destroy(worker->hub);
 	resume_destroy(worker->resume);

@@ -46,6 +46,8 @@ static const struct counter_name names[COUNTERS] = {
 	[COUNTER_COMMAND_UNIMPLEMENTED] = {"command", "unimplemented"},
 	[COUNTER_COMMAND_UNAVAILABLE] = {"command", "unavailable"},
 	[COUNTER_COMMAND_INTERNAL] = {"command", "internal"},
+	[COUNTER_MQTT_TOPIC] = {"mqtt", "topic"},
+	[COUNTER_MQTT_RESPONSE] = {"mqtt", "response"},
 };
 
 static uint64_t values[COUNTERS];

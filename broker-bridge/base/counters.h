@@ -63,6 +63,10 @@ enum counter {
 	COUNTER_COMMAND_UNAVAILABLE,
 	COUNTER_COMMAND_INTERNAL,
 
+	/* What came over MQTT and was passed over. */
+	COUNTER_MQTT_TOPIC,    /* a command on no device's topic */
+	COUNTER_MQTT_RESPONSE, /* a response topic that is not the device's */
+
 	COUNTERS,
 };
 

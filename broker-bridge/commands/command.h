@@ -1,6 +1,6 @@
 /* command - one command between its bytes and its answer; what the command groups share.
  *
- * Owns:     its arena, and with it the decoded frame; a reference on its session.
+ * Owns:     its arena, and with it the decoded frame.
  * Lifetime: made by dispatch; ends with command_reply, command_refuse or command_end, exactly one of which
  *           each command's function calls, now or later.
  */
@@ -19,6 +19,7 @@ struct dispatcher {
 	struct dispatcher_options options;
 	const struct token_keys *keys;
 	struct store *store;
+	struct hub *hub;
 	struct announce *announce;
 	struct resume *resume;
 	struct signals *signals;
@@ -31,14 +32,17 @@ struct command {
 	struct arena *arena;
 	const Martlet__V1__ClientFrame *frame;
 	uint32_t request_id;
-	struct session *session;
-	struct user_id user; /* empty before Hello */
+	struct caller caller;
+	struct session *session; /* the caller's; NULL if it has none */
+	struct user_id user;     /* the caller's; empty before Hello */
 
 	/* What a command keeps while it waits for an answer. */
 	struct uuid conversation;
 	struct user_id other;
 	bool is_created;
 	int64_t until_ms;
+	struct frame *signal;
+	struct frame *answer;
 };
 
 /* Answers with a frame (taken), with a refusal, or not at all. */
@@ -66,11 +70,18 @@ struct outcome check_users(const char *field, char **texts, size_t count, size_t
 void command_change(struct command *command, struct change *change, const char *conversation_id,
                     struct outcome outcome);
 
+/* Tells the conversation's other members of what the caller does (tell.c), also if the conversation is not live
+ * on this node, which then asks the store how far its log is; then answers with `reply`. Both frames are
+ * taken. */
+void command_tell_and_reply(struct command *command, struct frame *signal, struct frame *reply);
+
 /* One row a command (table.c). */
 struct command_row {
 	Martlet__V1__ClientFrame__CommandCase kind;
 	const char *name;
 	bool is_write; /* to a conversation's log: an allowance of its own (hub/allowance.h) */
+	/* What a caller without a session is told, where the command is about one; else NULL. */
+	const char *without_session;
 	void (*run)(struct command *command);
 };
 

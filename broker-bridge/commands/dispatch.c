@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HELLO MARTLET__V1__CLIENT_FRAME__COMMAND_HELLO
+
 struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
                                      const struct dispatcher_rooms *rooms)
 {
@@ -18,6 +20,7 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
 	dispatcher->options = *options;
 	dispatcher->keys = rooms->keys;
 	dispatcher->store = rooms->store;
+	dispatcher->hub = rooms->hub;
 	dispatcher->announce = rooms->announce;
 	dispatcher->resume = rooms->resume;
 	dispatcher->signals = rooms->signals;
@@ -41,21 +44,29 @@ void dispatcher_destroy(struct dispatcher *dispatcher)
 	free(dispatcher);
 }
 
-void command_end(struct command *command)
+static void end(struct command *command, struct frame *frame_or_null)
 {
-	struct session *session = command->session;
+	struct caller caller = command->caller;
 
 	arena_destroy(command->arena);
 	free(command);
-	session_command_answered(session, NULL);
+	caller.reply(caller.context, frame_or_null);
+	frame_unref(frame_or_null);
+}
+
+void command_end(struct command *command)
+{
+	end(command, NULL);
 }
 
 void command_reply(struct command *command, struct frame *frame)
 {
-	if (command->request_id)
-		session_push(command->session, frame);
+	if (command->request_id) {
+		end(command, frame);
+		return;
+	}
 	frame_unref(frame);
-	command_end(command);
+	end(command, NULL);
 }
 
 _Static_assert(COUNTER_COMMAND_INTERNAL - COUNTER_COMMAND_INVALID_ARGUMENT ==
@@ -68,12 +79,18 @@ static void count_refusal(enum outcome_code code)
 	counters_add(COUNTER_COMMAND_INVALID_ARGUMENT + (code - OUTCOME_INVALID_ARGUMENT));
 }
 
+/* 0 for a caller without one. */
+static int64_t session_number(const struct command *command)
+{
+	return command->session ? (int64_t)session_id(command->session) : 0;
+}
+
 void command_refuse(struct command *command, struct outcome outcome)
 {
 	const struct command_row *row = command_find(command->frame->command_case);
 
 	log_limited(LOG_INFO, "command refused", log_text("command", row ? row->name : "unknown"),
-	            log_number("session", (int64_t)session_id(command->session)),
+	            log_number("session", session_number(command)),
 	            log_text("user", command->user.text), log_number("code", outcome.code),
 	            log_text("field", outcome.field), log_text("reason", outcome.text));
 	count_refusal(outcome.code);
@@ -133,7 +150,7 @@ struct outcome check_page_size(uint32_t asked, uint32_t most, uint32_t *ret_size
 	return outcome_invalid("limit", "is %u; it is at most %u", asked, most);
 }
 
-static struct command *command_create(struct dispatcher *dispatcher, struct session *session,
+static struct command *command_create(struct dispatcher *dispatcher, const struct caller *caller,
                                       struct arena *arena, const Martlet__V1__ClientFrame *frame)
 {
 	struct command *command = memory_new(sizeof(*command));
@@ -142,73 +159,146 @@ static struct command *command_create(struct dispatcher *dispatcher, struct sess
 	command->arena = arena;
 	command->frame = frame;
 	command->request_id = frame->request_id;
-	command->session = session;
-	command->user = *session_user(session);
-	session_command_begun(session);
+	command->caller = *caller;
+	command->session = caller->session;
+	command->user = caller->user;
 	return command;
 }
 
-/* Whether the user may give this command now; if not, it was refused. */
-static bool take_turn(struct command *command, const struct command_row *row)
+/* How long the caller is to wait; 0 if the turn is its. A session that does not heed it is closed, and who has
+ * none is not answered any more. */
+static uint32_t take_turn(const struct command *command, const struct command_row *row,
+                          bool *ret_is_too_often)
 {
-	uint32_t wait_ms = session_take_turn(command->session, row && row->is_write,
-	                                     command->dispatcher->options.uptime_ms());
+	bool is_write = row && row->is_write;
+	uint64_t now_ms = command->dispatcher->options.uptime_ms();
 
-	if (wait_ms)
-		command_refuse(command,
-		               outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, wait_ms,
-		                             "too many commands of this user in so short a "
-		                             "time; wait %u ms",
-		                             wait_ms));
-	return !wait_ms;
+	*ret_is_too_often = false;
+	if (command->session)
+		return session_take_turn(command->session, is_write, now_ms);
+	return hub_take_turn(command->dispatcher->hub, &command->user, is_write, now_ms,
+	                     ret_is_too_often);
 }
 
-/* `zero_field` has a zero byte in its text; NULL if none has. */
-static void run(struct command *command, const char *zero_field)
+/* Whether the user may give this command now; if not, it was refused. */
+static bool may_run(struct command *command, const struct command_row *row)
 {
-	Martlet__V1__ClientFrame__CommandCase kind = command->frame->command_case;
-	const struct command_row *row = command_find(kind);
-	bool is_hello = kind == MARTLET__V1__CLIENT_FRAME__COMMAND_HELLO;
+	bool is_too_often;
+	uint32_t wait_ms = take_turn(command, row, &is_too_often);
 
-	if (session_state(command->session) == SESSION_AWAITING_HELLO && !is_hello) {
-		session_close(command->session, CLOSE_PROTOCOL_ERROR,
-		              "the first command must be Hello");
-		command_end(command);
-	} else if (session_state(command->session) == SESSION_AWAITING_HELLO && zero_field) {
-		session_close(command->session, CLOSE_PROTOCOL_ERROR, "a text has a zero byte");
-		command_end(command);
-	} else if (session_state(command->session) != SESSION_AWAITING_HELLO &&
-	           !take_turn(command, row)) {
-		/* It was refused. */
-		return;
-	} else if (session_state(command->session) != SESSION_AWAITING_HELLO && is_hello) {
+	if (!wait_ms)
+		return true;
+	if (is_too_often)
+		command->request_id = 0;
+	command_refuse(command, outcome_retry(OUTCOME_RESOURCE_EXHAUSTED, wait_ms,
+	                                      "too many commands of this user in so short a "
+	                                      "time; wait %u ms",
+	                                      wait_ms));
+	return false;
+}
+
+/* What may be wrong with any command, whatever it is; if something is, it was refused. `zero_field` has a zero byte
+ * in its text; NULL if none has. */
+static bool is_sound(struct command *command, const struct command_row *row, const char *zero_field)
+{
+	if (command->session && command->frame->command_case == HELLO)
 		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION,
 		                                       "Hello comes once, at the beginning"));
-	} else if (!row) {
+	else if (!row)
 		command_refuse(command, outcome_refuse(OUTCOME_UNIMPLEMENTED,
 		                                       "this server does not know the command"));
-	} else if (zero_field) {
+	else if (zero_field)
 		command_refuse(command, outcome_invalid(zero_field, "has a zero byte in it"));
-	} else {
-		row->run(command);
+	else if (!command->session && row->without_session)
+		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION, "%s",
+		                                       row->without_session));
+	else
+		return true;
+	return false;
+}
+
+/* The first message of a session: nobody may be told anything but by closing. */
+static void run_first(struct command *command, const char *zero_field)
+{
+	const char *fault = command->frame->command_case != HELLO
+	                            ? "the first command must be Hello"
+	                    : zero_field ? "a text has a zero byte"
+	                                 : NULL;
+
+	if (!fault) {
+		command_find(HELLO)->run(command);
+		return;
 	}
+	session_close(command->session, CLOSE_PROTOCOL_ERROR, fault);
+	command_end(command);
+}
+
+static void run(struct command *command, const char *zero_field)
+{
+	const struct command_row *row = command_find(command->frame->command_case);
+
+	if (command->session && session_state(command->session) == SESSION_AWAITING_HELLO)
+		run_first(command, zero_field);
+	else if (may_run(command, row) && is_sound(command, row, zero_field))
+		row->run(command);
+}
+
+static void refuse_bytes(const struct caller *caller, struct outcome outcome)
+{
+	struct frame *frame = NULL;
+
+	if (caller->session) {
+		session_close(caller->session, CLOSE_PROTOCOL_ERROR, outcome.text);
+	} else {
+		count_refusal(outcome.code);
+		frame = encode_error(0, &outcome);
+	}
+	caller->reply(caller->context, frame);
+	frame_unref(frame);
+}
+
+void dispatch_bytes(struct dispatcher *dispatcher, const struct caller *caller,
+                    const uint8_t *bytes, size_t size)
+{
+	uint32_t most = dispatcher->options.limits.frame_bytes;
+	const Martlet__V1__ClientFrame *frame;
+	struct arena *arena;
+
+	must(caller->session || caller->user.text[0]);
+	/* A session's door has a bound of its own. */
+	if (!caller->session && size > most) {
+		refuse_bytes(caller, outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+		                                    "the message is %zu bytes long; it has at "
+		                                    "most %u",
+		                                    size, most));
+		return;
+	}
+	arena = arena_create(LIMIT_COMMAND_ARENA_BYTES);
+	frame = decode_client_frame(arena, bytes, size);
+	if (frame) {
+		run(command_create(dispatcher, caller, arena, frame),
+		    decode_find_zero(bytes, size));
+		return;
+	}
+	refuse_bytes(caller, outcome_refuse(OUTCOME_INVALID_ARGUMENT,
+	                                    "the message is not a martlet.v1.ClientFrame"));
+	arena_destroy(arena);
+}
+
+static void on_session_reply(void *context, struct frame *frame_or_null)
+{
+	session_command_answered(context, frame_or_null);
 }
 
 void dispatch_session_bytes(struct dispatcher *dispatcher, struct session *session,
                             const uint8_t *bytes, size_t size)
 {
-	struct arena *arena;
-	const Martlet__V1__ClientFrame *frame;
+	struct caller caller = {.session = session, .reply = on_session_reply, .context = session};
 
 	if (!session_is_open(session))
 		return;
-	arena = arena_create(LIMIT_COMMAND_ARENA_BYTES);
-	frame = decode_client_frame(arena, bytes, size);
-	if (frame) {
-		run(command_create(dispatcher, session, arena, frame),
-		    decode_find_zero(bytes, size));
-		return;
-	}
-	session_close(session, CLOSE_PROTOCOL_ERROR, "the message is not a martlet.v1.ClientFrame");
-	arena_destroy(arena);
+	if (session_state(session) != SESSION_AWAITING_HELLO)
+		caller.user = *session_user(session);
+	session_command_begun(session);
+	dispatch_bytes(dispatcher, &caller, bytes, size);
 }

@@ -4,36 +4,37 @@
 #include "flow/signals.h"
 #include "store/query.h"
 
-/* Others in a small conversation, and the user's own other sessions, which alone learn the count. */
-static void tell(struct command *command, const struct mark_answer *answer)
+/* The user's own other sessions alone learn the count. */
+static void tell_own(struct command *command, const struct receipt *receipt, uint32_t unread_count)
 {
-	struct signals *signals = command->dispatcher->signals;
-	const struct receipt receipt = {command->user.text, answer->delivered_seq,
-	                                answer->read_seq};
-	struct frame *frame =
-		encode_receipt_changed(&command->conversation, &receipt, answer->unread_count);
+	struct frame *frame = encode_receipt_changed(&command->conversation, receipt, unread_count);
 
-	signals_tell_user(signals, &command->user, frame, command->session);
-	frame_unref(frame);
-	if (!answer->is_told)
-		return;
-	frame = encode_receipt_changed(&command->conversation, &receipt, 0);
-	signals_tell_conversation(signals, &command->conversation, &command->user, frame);
+	signals_tell_user(command->dispatcher->signals, &command->user, frame, command->session);
 	frame_unref(frame);
 }
 
 static void on_marked(void *context, const struct mark_answer *answer)
 {
 	struct command *command = context;
+	const struct receipt receipt = {command->user.text, answer->delivered_seq,
+	                                answer->read_seq};
+	struct frame *reply;
 
 	if (!outcome_is_ok(&answer->outcome)) {
 		command_refuse(command, answer->outcome);
 		return;
 	}
+	reply = encode_mark(command->request_id, answer->delivered_seq, answer->read_seq,
+	                    answer->unread_count);
 	if (answer->is_changed)
-		tell(command, answer);
-	command_reply(command, encode_mark(command->request_id, answer->delivered_seq,
-	                                   answer->read_seq, answer->unread_count));
+		tell_own(command, &receipt, answer->unread_count);
+	/* Others, in a small conversation. */
+	if (answer->is_changed && answer->is_told)
+		command_tell_and_reply(command,
+		                       encode_receipt_changed(&command->conversation, &receipt, 0),
+		                       reply);
+	else
+		command_reply(command, reply);
 }
 
 static void mark(struct command *command, const char *conversation_id, uint64_t seq, bool is_read)

@@ -4,16 +4,40 @@
 #include "commands/command.h"
 #include "flow/watching.h"
 #include "protocol/encode_signals.h"
+#include "store/query.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+static void on_typist_read(void *context, const struct memberships_answer *answer)
+{
+	struct command *command = context;
+
+	if (!outcome_is_ok(&answer->outcome)) {
+		command_refuse(command, answer->outcome);
+	} else if (!answer->count) {
+		command_refuse(command,
+		               outcome_refuse(OUTCOME_NOT_FOUND, "you have no such conversation"));
+	} else {
+		signals_set_guest_typing(command->dispatcher->signals, &command->user,
+		                         &answer->memberships[0],
+		                         command->frame->set_typing->typing);
+		command_reply(command, encode_done(command->request_id));
+	}
+}
+
+/* A session's seat says that its user is a member; without one the store is asked. */
 void command_set_typing(struct command *command)
 {
 	const Martlet__V1__SetTyping *set = command->frame->set_typing;
 	struct outcome outcome =
 		check_uuid("conversation_id", set->conversation_id, &command->conversation);
 
+	if (outcome_is_ok(&outcome) && !command->session) {
+		query_memberships(command->dispatcher->store, &command->user,
+		                  &command->conversation, 1, on_typist_read, command);
+		return;
+	}
 	if (outcome_is_ok(&outcome) &&
 	    !signals_set_typing(command->dispatcher->signals, command->session,
 	                        &command->conversation, set->typing))

@@ -2,17 +2,22 @@
 
 #define ROW(KIND, name)                                                                            \
 	{                                                                                          \
-		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, false, command_##name            \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, false, NULL, command_##name      \
 	}
 #define WRITE(KIND, name)                                                                          \
 	{                                                                                          \
-		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, true, command_##name             \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, true, NULL, command_##name       \
+	}
+#define SESSION(KIND, name, text)                                                                  \
+	{                                                                                          \
+		MARTLET__V1__CLIENT_FRAME__COMMAND_##KIND, #name, false, text, command_##name      \
 	}
 
 static const struct command_row rows[] = {
-	ROW(HELLO, hello),
+	SESSION(HELLO, hello, "there is no session to begin here; give your command at once"),
 	ROW(PING, ping),
-	ROW(REFRESH_TOKEN, refresh_token),
+	SESSION(REFRESH_TOKEN, refresh_token,
+                "there is no session here that a token keeps; connect again with the new one"),
 	WRITE(SEND_MESSAGE, send_message),
 	WRITE(EDIT_MESSAGE, edit_message),
 	WRITE(REDACT_MESSAGE, redact_message),
@@ -34,9 +39,12 @@ static const struct command_row rows[] = {
 	WRITE(SET_ROLE, set_role),
 	ROW(SET_MUTE, set_mute),
 	ROW(SET_TYPING, set_typing),
-	ROW(WATCH_PRESENCE, watch_presence),
-	ROW(UNWATCH_PRESENCE, unwatch_presence),
-	ROW(SET_PRESENCE, set_presence),
+	SESSION(WATCH_PRESENCE, watch_presence,
+                "presence is told to sessions, and you have none here; open a WebSocket"),
+	SESSION(UNWATCH_PRESENCE, unwatch_presence,
+                "presence is told to sessions, and you have none here; open a WebSocket"),
+	SESSION(SET_PRESENCE, set_presence,
+                "presence is what sessions say, and you have none here; open a WebSocket"),
 	ROW(BLOCK_USER, block_user),
 	ROW(UNBLOCK_USER, unblock_user),
 	ROW(LIST_BLOCKED, list_blocked),

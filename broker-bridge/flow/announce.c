@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "flow/resume.h"
+#include "flow/topics.h"
 #include "hub/hub.h"
 #include "link/link.h"
 #include "protocol/encode.h"
@@ -13,16 +14,18 @@ struct announce {
 	struct hub *hub;
 	struct link *link;
 	struct resume *resume;
+	struct topics *topics;
 	uint32_t shards;
 	struct buffer entry;
 };
 
 struct announce *announce_create(struct hub *hub, struct link *link, struct resume *resume,
-                                 uint32_t shards)
+                                 struct topics *topics, uint32_t shards)
 {
 	struct announce *announce = memory_new(sizeof(*announce));
 
-	*announce = (struct announce){.hub = hub, .link = link, .resume = resume, .shards = shards};
+	*announce = (struct announce){
+		.hub = hub, .link = link, .resume = resume, .topics = topics, .shards = shards};
 	buffer_init(&announce->entry, LIMIT_PUBLISH_BYTES);
 	return announce;
 }
@@ -42,12 +45,14 @@ void announce_event(struct announce *announce, const struct event *event)
 		link_publish_bus(announce->link,
 		                 shard_of_conversation(&event->conversation, announce->shards),
 		                 announce->entry.bytes, announce->entry.size);
+	topics_event(announce->topics, event, frame);
 	frame_unref(frame);
 }
 
 void announce_memberships(struct announce *announce, const struct uuid *conversation,
                           const struct user_id *users, size_t count)
 {
+	topics_joined(announce->topics, conversation, users, count);
 	for (size_t i = 0; i < count; i++) {
 		resume_membership_changed(announce->resume, &users[i], conversation);
 		if (encode_membership_entry(&announce->entry, &users[i], conversation))

@@ -1,5 +1,5 @@
 /* announce - what was committed, made known: encoded once, given to this node's hub at once, and
- * published for every other node.
+ * published for every other node, and for members over MQTT.
  *
  * Nothing here is needed for correctness: who misses an announcement finds the event by its number (see
  * sweep.h). It is what makes delivery fast.
@@ -22,10 +22,11 @@ struct announce;
 struct hub;
 struct link;
 struct resume;
+struct topics;
 
 /* All are borrowed for its life. */
 struct announce *announce_create(struct hub *hub, struct link *link, struct resume *resume,
-                                 uint32_t shards);
+                                 struct topics *topics, uint32_t shards);
 void announce_destroy(struct announce *announce);
 
 /* An event is in the log. Also for one that had been there before (a repeated send): whoever lost it

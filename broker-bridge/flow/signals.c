@@ -2,6 +2,8 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "flow/topics.h"
+#include "hub/guests.h"
 #include "hub/signal.h"
 #include "hub/typing.h"
 #include "link/link.h"
@@ -14,15 +16,17 @@ struct signals {
 	struct signals_options options;
 	struct hub *hub;
 	struct link *link;
+	struct topics *topics;
 	struct buffer entry;
 };
 
 struct signals *signals_create(const struct signals_options *options, struct hub *hub,
-                               struct link *link)
+                               struct link *link, struct topics *topics)
 {
 	struct signals *signals = memory_new(sizeof(*signals));
 
-	*signals = (struct signals){.options = *options, .hub = hub, .link = link};
+	*signals =
+		(struct signals){.options = *options, .hub = hub, .link = link, .topics = topics};
 	buffer_init(&signals->entry, LIMIT_PUBLISH_BYTES);
 	return signals;
 }
@@ -33,20 +37,28 @@ void signals_destroy(struct signals *signals)
 	free(signals);
 }
 
-void signals_tell_conversation(struct signals *signals, const struct uuid *id,
-                               const struct user_id *about, struct frame *frame)
+void signals_tell_conversation_after(struct signals *signals, const struct uuid *id,
+                                     uint64_t after_seq, const struct user_id *about,
+                                     struct frame *frame)
 {
-	struct conversation *conversation = hub_find_conversation(signals->hub, id);
-	uint64_t after_seq;
-
-	if (!conversation || !conversation_is_known(conversation))
-		return;
-	after_seq = conversation_next_seq(conversation) - 1;
 	hub_signal_conversation(signals->hub, id, after_seq, about, frame);
 	if (encode_signal_entry(&signals->entry, id, after_seq, about, signals->options.node,
 	                        frame))
 		link_publish_bus(signals->link, shard_of_conversation(id, signals->options.shards),
 		                 signals->entry.bytes, signals->entry.size);
+	topics_signal(signals->topics, id, about, frame);
+}
+
+bool signals_tell_conversation(struct signals *signals, const struct uuid *id,
+                               const struct user_id *about, struct frame *frame)
+{
+	struct conversation *conversation = hub_find_conversation(signals->hub, id);
+
+	if (!conversation || !conversation_is_known(conversation))
+		return false;
+	signals_tell_conversation_after(signals, id, conversation_next_seq(conversation) - 1, about,
+	                                frame);
+	return true;
 }
 
 void signals_tell_user(struct signals *signals, const struct user_id *user, struct frame *frame,
@@ -56,6 +68,7 @@ void signals_tell_user(struct signals *signals, const struct user_id *user, stru
 	if (encode_user_entry(&signals->entry, user, signals->options.node, frame))
 		link_publish_bus(signals->link, shard_of_user(user, signals->options.shards),
 		                 signals->entry.bytes, signals->entry.size);
+	topics_user(signals->topics, user, frame);
 }
 
 bool signals_set_typing(struct signals *signals, const struct session *session,
@@ -69,9 +82,25 @@ bool signals_set_typing(struct signals *signals, const struct session *session,
 	if (typing != TYPING_TOLD)
 		return typing == TYPING_UNTOLD;
 	frame = encode_typing_changed(conversation, user, is_typing ? LIMIT_TYPING_MS : 0);
-	signals_tell_conversation(signals, conversation, user, frame);
+	/* Who has a seat there has it live here; if not any more, there is nobody to be told. */
+	(void)signals_tell_conversation(signals, conversation, user, frame);
 	frame_unref(frame);
 	return true;
+}
+
+void signals_set_guest_typing(struct signals *signals, const struct user_id *user,
+                              const struct membership *membership, bool is_typing)
+{
+	struct frame *frame;
+
+	if (membership->member_count > signals->options.typing_members ||
+	    !hub_note_guest_typing(signals->hub, user, &membership->conversation, is_typing))
+		return;
+	frame = encode_typing_changed(&membership->conversation, user,
+	                              is_typing ? LIMIT_TYPING_MS : 0);
+	signals_tell_conversation_after(signals, &membership->conversation, membership->last_seq,
+	                                user, frame);
+	frame_unref(frame);
 }
 
 static struct frame *copy_frame(const ProtobufCBinaryData *data)

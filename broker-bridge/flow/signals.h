@@ -10,6 +10,7 @@
 #ifndef MARTLET_FLOW_SIGNALS_H
 #define MARTLET_FLOW_SIGNALS_H
 
+#include "model/event.h"
 #include "model/frame.h"
 #include "model/id.h"
 #include "protocol/decode.h"
@@ -21,6 +22,7 @@ struct hub;
 struct link;
 struct session;
 struct signals;
+struct topics;
 
 struct signals_options {
 	const char *node; /* this node's name */
@@ -30,13 +32,19 @@ struct signals_options {
 
 /* All are borrowed for its life; the options are copied, their text is borrowed. */
 struct signals *signals_create(const struct signals_options *options, struct hub *hub,
-                               struct link *link);
+                               struct link *link, struct topics *topics);
 void signals_destroy(struct signals *signals);
 
 /* To the members of a conversation, on all nodes, but to no session of `about`, whom it is about. The
- * conversation must be live and known here, which it is while somebody has a seat in it. Borrows frame. */
-void signals_tell_conversation(struct signals *signals, const struct uuid *conversation,
+ * conversation must be live and known here, which it is while somebody has a seat in it; false, and nothing is
+ * told, if it is not. Borrows frame. */
+bool signals_tell_conversation(struct signals *signals, const struct uuid *conversation,
                                const struct user_id *about, struct frame *frame);
+
+/* The same for any conversation: `after_seq` is its newest number, read when `about` was a member. */
+void signals_tell_conversation_after(struct signals *signals, const struct uuid *conversation,
+                                     uint64_t after_seq, const struct user_id *about,
+                                     struct frame *frame);
 
 /* To all sessions of a user, on all nodes, but `except` (of this node), which may be NULL. Borrows
  * frame. */
@@ -48,6 +56,10 @@ void signals_tell_user(struct signals *signals, const struct user_id *user, stru
 bool signals_set_typing(struct signals *signals, const struct session *session,
                         const struct uuid *conversation, bool is_typing)
 	__attribute__((warn_unused_result));
+
+/* The same for a user without a session, who is a member: of a conversation with so many and this newest number. */
+void signals_set_guest_typing(struct signals *signals, const struct user_id *user,
+                              const struct membership *membership, bool is_typing);
 
 /* What another node told; borrowed. */
 void signals_on_signal(struct signals *signals, const Martlet__Bus__V1__SignalEntry *entry);

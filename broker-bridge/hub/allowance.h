@@ -8,6 +8,7 @@
 #define MARTLET_HUB_ALLOWANCE_H
 
 #include "base/pace.h"
+#include "model/id.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +25,13 @@ struct allowances {
 void hub_set_allowances(struct hub *hub, const struct allowances *allowances);
 
 /* 0 if the session's user may give this command now, which is then counted; else how long to wait, in
- * milliseconds. `now_ms` is of a clock that never jumps: the hub's timers may be a turn behind. Where that was not heeded too often the session is closed with 4009. The session is
- * identified. */
+ * milliseconds. `now_ms` is of a clock that never jumps: the hub's timers may be a turn behind. Where that was not
+ * heeded too often the session is closed with 4009. The session is identified. */
 uint32_t session_take_turn(struct session *session, bool is_write, uint64_t now_ms);
+
+/* The same for a user who gives commands without a session (see guests.h), from the same allowance. There is nothing
+ * to be closed: `ret_is_too_often` says that the refusal is not to be answered any more. */
+uint32_t hub_take_turn(struct hub *hub, const struct user_id *user, bool is_write, uint64_t now_ms,
+                       bool *ret_is_too_often);
 
 #endif

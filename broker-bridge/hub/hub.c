@@ -15,6 +15,7 @@ struct hub *hub_create(const struct hub_options *options, const struct hub_needs
 	hub->options = *options;
 	hub->needs = *needs;
 	hub->timers = timers;
+	hub->guests = guests_create(options->guests);
 	return hub;
 }
 
@@ -23,6 +24,7 @@ void hub_destroy(struct hub *hub)
 	must(!hub->sessions && !hub->users);
 	while (hub->conversations)
 		hub_drop_conversation(hub, hub->conversations);
+	guests_destroy(hub->guests);
 	free(hub);
 }
 
@@ -99,6 +101,7 @@ static struct hub_user *get_user(struct hub *hub, const struct user_id *id)
 		return user;
 	user = memory_new(sizeof(*user));
 	user->id = *id;
+	user->allowance = guests_take(hub->guests, id);
 	HASH_ADD(hh, hub->users, id.text, sizeof(user->id.text), user);
 	hub->counts.users++;
 	hub->needs.on_user_live(hub->needs.context, id);
@@ -156,6 +159,7 @@ void hub_user_leaves(struct hub *hub, struct session *session)
 	if (!user->sessions) {
 		HASH_DEL(hub->users, user);
 		hub->counts.users--;
+		*guests_allowance(hub->guests, &id) = user->allowance;
 		blocked_done(&user->blocked);
 		free(user);
 		hub->needs.on_user_idle(hub->needs.context, &id);

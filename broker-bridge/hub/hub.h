@@ -63,6 +63,7 @@ struct hub_options {
 	uint32_t linger_ms;
 	uint32_t hole_ms;
 	struct allowances allowances;
+	uint32_t guests; /* users without a session who are remembered; at least 1 */
 };
 
 /* The timers are borrowed for the hub's life. */

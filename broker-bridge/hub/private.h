@@ -19,6 +19,23 @@ struct blocked {
 bool blocked_has(const struct blocked *blocked, const struct user_id *user);
 void blocked_done(struct blocked *blocked);
 
+/* What a user has left to ask. */
+struct allowance {
+	struct bucket commands;
+	struct bucket writes;
+	struct bucket refusals; /* without a session; a session has its own */
+};
+
+/* Users who gave commands without a session: guests.c keeps them. */
+struct guests *guests_create(uint32_t most);
+void guests_destroy(struct guests *guests);
+
+/* The guest's, who is made one if it was none. */
+struct allowance *guests_allowance(struct guests *guests, const struct user_id *user);
+
+/* The user has a session from now on and is no guest any more: what it had left, all if it was none. */
+struct allowance guests_take(struct guests *guests, const struct user_id *user);
+
 /* A user with sessions here. */
 struct hub_user {
 	struct user_id id;
@@ -26,8 +43,7 @@ struct hub_user {
 	struct blocked blocked;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
-	struct bucket commands;
-	struct bucket writes;
+	struct allowance allowance;
 	enum presence presence; /* as told; 0 at first */
 	UT_hash_handle hh;
 };
@@ -38,6 +54,7 @@ struct hub {
 	struct timers *timers;
 
 	struct hub_user *users;
+	struct guests *guests;
 	struct conversation *conversations;
 	struct session *sessions; /* session::prev, next */
 

@@ -54,6 +54,7 @@ struct link {
 	bool is_connecting;
 	bool is_connected; /* CONNACK came */
 	bool is_up;        /* and everything held is heard */
+	bool wants_watch;  /* published beside the bus in this turn */
 	uint64_t since_ms; /* the beginning of a connection, or the time of the next */
 	uint32_t unconfirmed;
 	struct link_counts counts;
@@ -459,6 +460,31 @@ void link_unsubscribe(struct link *link, uint32_t shard)
 
 /* Publishing. */
 
+/* Bounded here: what libmosquitto queues has no other bound. Who misses it finds it in the log. */
+static bool try_publish(struct link *link, const char *topic, const uint8_t *bytes, size_t size,
+                        int qos)
+{
+	if (!link->is_connected || link->unconfirmed >= link->options.publish_pending)
+		return false;
+	/* Before the call: what leaves with QoS 0 is confirmed within it. */
+	link->unconfirmed++;
+	if (mosquitto_publish(link->mosquitto, NULL, topic, (int)size, bytes, qos, false) ==
+	    MOSQ_ERR_SUCCESS)
+		return true;
+	link->unconfirmed--;
+	return false;
+}
+
+static bool publish_bytes(struct link *link, const char *topic, const uint8_t *bytes, size_t size,
+                          int qos)
+{
+	bool is_published = try_publish(link, topic, bytes, size, qos);
+
+	link->counts.published += is_published;
+	link->counts.dropped += !is_published;
+	return is_published;
+}
+
 static void publish(struct link *link, uint32_t shard)
 {
 	struct buffer *bytes = &link->envelopes[shard].bytes;
@@ -466,16 +492,14 @@ static void publish(struct link *link, uint32_t shard)
 
 	if (!bytes->size)
 		return;
-	/* Bounded here: what libmosquitto queues has no other bound. Who misses it finds it in the log. */
-	if (!link->is_connected || link->unconfirmed >= link->options.publish_pending ||
-	    mosquitto_publish(link->mosquitto, NULL, topic.text, (int)bytes->size, bytes->bytes, 1,
-	                      false) != MOSQ_ERR_SUCCESS) {
-		link->counts.dropped++;
-	} else {
-		link->unconfirmed++;
-		link->counts.published++;
-	}
+	publish_bytes(link, topic.text, bytes->bytes, bytes->size, 1);
 	buffer_clear(bytes);
+}
+
+bool link_publish(struct link *link, const char *topic, const uint8_t *bytes, size_t size, int qos)
+{
+	link->wants_watch = true;
+	return publish_bytes(link, topic, bytes, size, qos);
 }
 
 void link_publish_bus(struct link *link, uint32_t shard, const uint8_t *bytes, size_t size)
@@ -496,7 +520,7 @@ void link_publish_bus(struct link *link, uint32_t shard, const uint8_t *bytes, s
 
 void link_flush(struct link *link)
 {
-	if (!link->dirty_count)
+	if (!link->dirty_count && !link->wants_watch)
 		return;
 	for (uint32_t i = 0; i < link->dirty_count; i++) {
 		uint32_t shard = link->dirty[i];
@@ -505,6 +529,7 @@ void link_flush(struct link *link)
 		publish(link, shard);
 	}
 	link->dirty_count = 0;
+	link->wants_watch = false;
 	if (link->is_connected)
 		watch(link);
 }

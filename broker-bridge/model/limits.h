@@ -46,6 +46,9 @@
 #define LIMIT_COMMAND_BURST 150
 #define LIMIT_WRITES_PER_SECOND 10 /* of them, those that write to a log: nobody types faster */
 #define LIMIT_WRITE_BURST 30
+#define LIMIT_GUESTS                                                                               \
+	10000 /* users without a session whose allowance is remembered: 2 MB; the one who asked longest
+	         ago is forgotten */
 #define LIMIT_PENDING_COMMANDS 64 /* unanswered, of one session; then reading stops */
 #define LIMIT_COMMAND_ARENA_BYTES                                                                  \
 	1048576                 /* decoding 64 KiB of tiny repeated fields costs 16 times as much */
@@ -70,6 +73,13 @@
 #define LIMIT_PUBLISH_PENDING                                                                      \
 	1000 /* publishes that wait for Mosquitto's PUBACK; then they are left
                                                out, and the sweep of the others finds what they missed */
+
+#define LIMIT_TOPICS_PENDING                                                                       \
+	10000 /* users to be told over MQTT that they joined; beyond it they find it by a list */
+#define LIMIT_TOPICS_AT_ONCE 8 /* of them, asked of the database at the same time */
+#define LIMIT_INGEST_BATCH 64  /* commands over MQTT that are answered before more are read */
+#define LIMIT_INGEST_EXPIRY_S                                                                      \
+	30 /* a node that is gone for good is fed no longer; one that comes back gets what it had */
 
 /* Times, in milliseconds. */
 #define LIMIT_HANDSHAKE_MS 10000    /* from accept to a WebSocket, however slowly bytes come */

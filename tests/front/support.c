@@ -170,7 +170,8 @@ static void ignore_session(void *context, struct session *session)
 
 static struct hub *create_hub(struct timers *timers)
 {
-	static const struct hub_options options = {.sessions_of_user = 20, .linger_ms = 1};
+	static const struct hub_options options = {
+		.sessions_of_user = 20, .linger_ms = 1, .guests = 1};
 	static const struct hub_needs needs = {
 		.on_user_live = ignore_user,
 		.on_user_idle = ignore_user,

@@ -191,7 +191,8 @@ stop_postgresql() {
 
 # ---- Mosquitto --------------------------------------------------------------------------------------
 
-# start_mosquitto FOLDER PORT: with the shipped configuration and a password made once.
+# start_mosquitto FOLDER PORT [USER]: with the shipped configuration and a password made once. USER may come in
+# too, with its name as its password: the devices of tests.
 start_mosquitto() {
 	local folder=$1/mosquitto port=$2 log=$1/log/mosquitto.log etc
 	etc=$(dirname "${BASH_SOURCE[0]}")/../../etc
@@ -200,6 +201,7 @@ start_mosquitto() {
 	if [ ! -s "$folder/users" ]; then
 		(umask 077 && openssl rand -hex 24 >"$folder/password" && : >"$folder/users")
 		mosquitto_passwd -b "$folder/users" bridge "$(cat "$folder/password")"
+		[ -z "${3:-}" ] || mosquitto_passwd -b "$folder/users" "$3" "$3"
 	fi
 	{
 		cat "$etc/mosquitto.conf"

@@ -104,7 +104,8 @@ static void on_left(void *context, struct session *session, const struct uuid *c
 static int set_up(void **state)
 {
 	struct world *world = memory_new(sizeof(*world));
-	const struct hub_options options = {.sessions_of_user = 2,
+	const struct hub_options options = {.guests = 1,
+	                                    .sessions_of_user = 2,
 	                                    .tail_events = 16,
 	                                    .tail_bytes = 1024,
 	                                    .held_events = 32,

@@ -63,7 +63,8 @@ static void ignore_left(void *context, struct session *session, const struct uui
 int world_set_up(void **state)
 {
 	struct world *world = memory_new(sizeof(*world));
-	const struct hub_options options = {.sessions_of_user = 4,
+	const struct hub_options options = {.guests = 3,
+	                                    .sessions_of_user = 4,
 	                                    .tail_events = 16,
 	                                    .tail_bytes = 1024,
 	                                    .held_events = 32,

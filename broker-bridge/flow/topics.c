@@ -1,0 +1,220 @@
+#include "flow/topics.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "hub/blocked.h"
+#include "hub/hub.h"
+#include "link/link.h"
+#include "model/topic.h"
+#include "protocol/encode.h"
+#include "store/people.h"
+#include "store/query.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+/* A user who became a member and is to be told how the conversation stands. */
+struct joining {
+	struct topics *topics;
+	struct joining *prev, *next; /* topics::waiting */
+	struct uuid conversation;
+	struct user_id user;
+};
+
+/* A signal whose sender's blocks are being read. */
+struct asking {
+	struct topics *topics;
+	struct uuid conversation;
+	struct frame *frame;
+};
+
+struct topics {
+	struct topics_options options;
+	struct topics_needs needs;
+	struct hub *hub;
+	struct store *store;
+	struct link *link;
+
+	struct joining *waiting; /* joining::prev, next */
+	uint32_t waiting_count;
+	uint32_t asked; /* of the store, unanswered: joinings */
+	uint32_t askings;
+	bool is_stopped;
+};
+
+struct topics *topics_create(const struct topics_options *options, const struct topics_needs *needs,
+                             struct hub *hub, struct store *store, struct link *link)
+{
+	struct topics *topics = memory_new(sizeof(*topics));
+
+	*topics = (struct topics){
+		.options = *options, .needs = *needs, .hub = hub, .store = store, .link = link};
+	return topics;
+}
+
+void topics_stop(struct topics *topics)
+{
+	struct joining *joining;
+	struct joining *next;
+
+	topics->is_stopped = true;
+	DL_FOREACH_SAFE(topics->waiting, joining, next) {
+		DL_DELETE(topics->waiting, joining);
+		free(joining);
+	}
+	topics->waiting_count = 0;
+}
+
+void topics_destroy(struct topics *topics)
+{
+	must(!topics->waiting && !topics->asked && !topics->askings);
+	free(topics);
+}
+
+size_t topics_pending(const struct topics *topics)
+{
+	return topics->waiting_count + topics->asked + topics->askings;
+}
+
+static bool is_conversation_heard(const struct topics *topics, const struct uuid *conversation)
+{
+	const struct topics_needs *needs = &topics->needs;
+
+	return topics->options.is_on && !topics->is_stopped &&
+	       (!needs->is_conversation_heard ||
+	        needs->is_conversation_heard(needs->context, conversation));
+}
+
+static bool is_user_heard(const struct topics *topics, const struct user_id *user)
+{
+	const struct topics_needs *needs = &topics->needs;
+
+	return topics->options.is_on && !topics->is_stopped &&
+	       (!needs->is_user_heard || needs->is_user_heard(needs->context, user));
+}
+
+void topics_user(struct topics *topics, const struct user_id *user, struct frame *frame)
+{
+	struct topic topic = topic_user_events(user);
+
+	if (is_user_heard(topics, user))
+		link_publish(topics->link, topic.text, frame->bytes, frame->size, 1);
+}
+
+static void tell_left(struct topics *topics, const struct event *event)
+{
+	struct frame *frame = encode_conversation_left(&event->conversation, event->seq);
+	struct user_id user;
+
+	for (size_t i = 0; i < event->users_count; i++) {
+		if (user_id_from_text(event->users[i], &user))
+			topics_user(topics, &user, frame);
+	}
+	frame_unref(frame);
+}
+
+void topics_event(struct topics *topics, const struct event *event, struct frame *frame)
+{
+	struct topic topic = topic_conversation_events(&event->conversation);
+
+	if (is_conversation_heard(topics, &event->conversation))
+		link_publish(topics->link, topic.text, frame->bytes, frame->size, 1);
+	/* After the event, which is the last that its user may see. */
+	if (event->kind == EVENT_MEMBER_REMOVED)
+		tell_left(topics, event);
+}
+
+/* Signals. */
+
+static void publish_signal(struct topics *topics, const struct uuid *conversation,
+                           const struct frame *frame)
+{
+	struct topic topic = topic_conversation_signals(conversation);
+
+	link_publish(topics->link, topic.text, frame->bytes, frame->size, 0);
+}
+
+static void on_blocks(void *context, const struct block_relations_answer *answer)
+{
+	struct asking *asking = context;
+	struct topics *topics = asking->topics;
+
+	topics->askings--;
+	if (outcome_is_ok(&answer->outcome) && !answer->count && !topics->is_stopped)
+		publish_signal(topics, &asking->conversation, asking->frame);
+	frame_unref(asking->frame);
+	free(asking);
+}
+
+void topics_signal(struct topics *topics, const struct uuid *conversation,
+                   const struct user_id *about, struct frame *frame)
+{
+	struct asking *asking;
+
+	if (!is_conversation_heard(topics, conversation))
+		return;
+	if (hub_has_no_blocks(topics->hub, about)) {
+		publish_signal(topics, conversation, frame);
+		return;
+	}
+	if (topics->askings >= topics->options.pending)
+		return;
+	asking = memory_new(sizeof(*asking));
+	*asking = (struct asking){topics, *conversation, frame_ref(frame)};
+	topics->askings++;
+	people_read_blocks(topics->store, about, 1, 1, on_blocks, asking);
+}
+
+/* Joining. */
+
+static void pump(struct topics *topics);
+
+static void on_joined_read(void *context, const struct memberships_answer *answer)
+{
+	struct joining *joining = context;
+	struct topics *topics = joining->topics;
+	struct frame *frame;
+
+	topics->asked--;
+	/* Who is no member any more was told so meanwhile. */
+	if (outcome_is_ok(&answer->outcome) && answer->count) {
+		frame = encode_conversation_joined(&answer->memberships[0]);
+		topics_user(topics, &joining->user, frame);
+		frame_unref(frame);
+	}
+	free(joining);
+	pump(topics);
+}
+
+static void pump(struct topics *topics)
+{
+	while (topics->waiting && topics->asked < topics->options.at_once) {
+		struct joining *joining = topics->waiting;
+
+		DL_DELETE(topics->waiting, joining);
+		topics->waiting_count--;
+		topics->asked++;
+		query_memberships(topics->store, &joining->user, &joining->conversation, 1,
+		                  on_joined_read, joining);
+	}
+}
+
+void topics_joined(struct topics *topics, const struct uuid *conversation,
+                   const struct user_id *users, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct joining *joining;
+
+		if (!is_user_heard(topics, &users[i]))
+			continue;
+		if (topics->waiting_count >= topics->options.pending)
+			break;
+		joining = memory_new(sizeof(*joining));
+		*joining = (struct joining){
+			.topics = topics, .conversation = *conversation, .user = users[i]};
+		DL_APPEND(topics->waiting, joining);
+		topics->waiting_count++;
+	}
+	pump(topics);
+}

@@ -21,6 +21,7 @@
 struct announce;
 struct blocks;
 struct dispatcher;
+struct notify;
 struct resume;
 struct session;
 struct signals;
@@ -48,6 +49,7 @@ struct dispatcher_rooms {
 	struct signals *signals;
 	struct blocks *blocks;
 	struct watching *watching;
+	struct notify *notify;
 };
 
 /* Everything is borrowed for its life. */

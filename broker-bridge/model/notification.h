@@ -4,6 +4,8 @@
 #ifndef MARTLET_MODEL_NOTIFICATION_H
 #define MARTLET_MODEL_NOTIFICATION_H
 
+#include "model/id.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,14 @@ struct notification {
 	int64_t created_ms;
 	int64_t expires_ms;
 	const char *collapse_key; /* "" if none */
+};
+
+/* One change of a user's notifications: one is stored, or some are pending no more, or both. */
+struct notification_change {
+	struct user_id user;
+	uint64_t number;
+	const int64_t *gone;
+	size_t gone_count;
 };
 
 #endif

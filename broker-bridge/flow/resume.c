@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "flow/notify.h"
 #include "link/interest.h"
 #include "protocol/encode.h"
+#include "protocol/encode_notifications.h"
+#include "store/notifications.h"
 #include "store/query.h"
 
 #include <stdlib.h>
@@ -29,6 +32,7 @@ enum stage {
 	STATING,         /* how each stands, and its seat */
 	PARTING,         /* what the client keeps, and the user is no member of */
 	VERIFYING,       /* whether what needed no telling changed before it was heard */
+	NOTIFYING,       /* what services told the user */
 	FEEDING,         /* lagging seats, from the log; then stale ones, of how they stand */
 };
 
@@ -88,6 +92,7 @@ struct resume {
 	struct interest *interest;
 	struct timers *timers;
 	struct hub *hub;
+	struct notify *notify;
 	struct catch_up *catch_ups;
 };
 
@@ -108,6 +113,11 @@ struct resume *resume_create(const struct resume_options *options, struct store 
 void resume_set_hub(struct resume *resume, struct hub *hub)
 {
 	resume->hub = hub;
+}
+
+void resume_set_notify(struct resume *resume, struct notify *notify)
+{
+	resume->notify = notify;
 }
 
 void resume_destroy(struct resume *resume)
@@ -571,13 +581,19 @@ static void on_parted(void *context, const struct heads_answer *answer)
 		go_on(catch_up);
 }
 
+/* What services told is told once, at the beginning; what comes later comes live. */
+static enum stage stage_of_news(const struct catch_up *catch_up)
+{
+	return catch_up->is_first ? NOTIFYING : FEEDING;
+}
+
 static void part(struct catch_up *catch_up)
 {
 	size_t count = parted_at_once(catch_up);
 
 	if (!count) {
 		forget_wanted(catch_up);
-		set_stage(catch_up, catch_up->cursors ? VERIFYING : FEEDING);
+		set_stage(catch_up, catch_up->cursors ? VERIFYING : stage_of_news(catch_up));
 		go_on_later(catch_up, 0);
 		return;
 	}
@@ -605,7 +621,7 @@ static void on_verified(void *context, const struct follows_answer *answer)
 			seat_set_stale(seat, true);
 	}
 	forget_cursors(catch_up);
-	set_stage(catch_up, FEEDING);
+	set_stage(catch_up, stage_of_news(catch_up));
 	go_on(catch_up);
 }
 
@@ -704,6 +720,39 @@ static bool retell_stale(struct catch_up *catch_up)
 	query_memberships(catch_up->resume->store, session_user(catch_up->session), catch_up->stale,
 	                  catch_up->stale_count, on_retold, catch_up);
 	return true;
+}
+
+/* The user's shard was heard before this was asked: what was told since is live from here on, and where that went
+ * past this answer, it is read again. */
+static void on_notifications(void *context, const struct notifications_answer *answer)
+{
+	struct catch_up *catch_up = context;
+	struct resume *resume = catch_up->resume;
+	struct user_id user;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	user = *session_user(catch_up->session);
+	session_set_notified(catch_up->session, answer->version);
+	tell(catch_up, encode_notification_batch(answer->notifications, answer->count,
+	                                         answer->has_more, true));
+	if (answer->is_told)
+		notifications_forget_told(resume->store, &user);
+	if (catch_up->is_gone)
+		return;
+	set_stage(catch_up, FEEDING);
+	go_on_later(catch_up, 0);
+	notify_learn(resume->notify, &user, hub_notifications(resume->hub, &user));
+}
+
+static void read_notifications(struct catch_up *catch_up)
+{
+	const struct resume *resume = catch_up->resume;
+
+	catch_up->is_asking = true;
+	notifications_list(resume->store, session_user(catch_up->session), 0,
+	                   resume->options.list_notifications, LIMIT_HISTORY_BYTES,
+	                   on_notifications, catch_up);
 }
 
 static struct seat *find_lagging(const struct session *session, const struct uuid *conversation)
@@ -879,6 +928,9 @@ static void go_on(struct catch_up *catch_up)
 		break;
 	case VERIFYING:
 		verify(catch_up);
+		break;
+	case NOTIFYING:
+		read_notifications(catch_up);
 		break;
 	case FEEDING:
 		feed_lagging(catch_up);

@@ -108,6 +108,7 @@ static const struct key keys[] = {
 	KEY(database, connection, SECRET, "dbname=martlet"),
 	KEY(database, schema, PATH, "../schema"),
 	COUNT(database, wait_ms, LIMIT_STORE_WAIT_MS, 100, 60000),
+	COUNT(database, outbox_ms, LIMIT_OUTBOX_MS, 10, 60000),
 	COUNT(limits, frame_bytes, LIMIT_FRAME_BYTES, 4096, 1048576),
 	COUNT(limits, body_bytes, LIMIT_BODY_BYTES, 1, 262144),
 	COUNT(limits, group_members, LIMIT_GROUP_MEMBERS, 2, LIMIT_GROUP_MEMBERS_MOST),
@@ -126,6 +127,11 @@ static const struct key keys[] = {
 	COUNT(limits, command_burst, LIMIT_COMMAND_BURST, 1, 1000000),
 	COUNT(limits, writes_per_second, LIMIT_WRITES_PER_SECOND, 1, 1000000),
 	COUNT(limits, write_burst, LIMIT_WRITE_BURST, 1, 1000000),
+	COUNT(limits, user_notifications, LIMIT_USER_NOTIFICATIONS, 1, 10000),
+	COUNT(limits, service_notifications, LIMIT_SERVICE_NOTIFICATIONS, 1, 10000),
+	COUNT(limits, notification_bytes, LIMIT_NOTIFICATION_BYTES, 0, 65536),
+	COUNT(limits, list_notifications, LIMIT_LIST_NOTIFICATIONS, 1, 1000),
+	COUNT(limits, notification_memory_s, LIMIT_NOTIFICATION_MEMORY_S, 60, 31536000),
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -71,6 +71,7 @@ struct config {
 		char *connection;
 		char *schema;
 		uint32_t wait_ms;
+		uint32_t outbox_ms;
 	} database;
 	struct {
 		uint32_t frame_bytes;
@@ -91,6 +92,11 @@ struct config {
 		uint32_t command_burst;
 		uint32_t writes_per_second;
 		uint32_t write_burst;
+		uint32_t user_notifications;
+		uint32_t service_notifications;
+		uint32_t notification_bytes;
+		uint32_t list_notifications;
+		uint32_t notification_memory_s;
 	} limits;
 };
 

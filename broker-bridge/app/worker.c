@@ -13,6 +13,8 @@
 #include "flow/announce.h"
 #include "flow/blocks.h"
 #include "flow/deliver.h"
+#include "flow/notify.h"
+#include "flow/pickup.h"
 #include "flow/resume.h"
 #include "flow/signals.h"
 #include "flow/sweep.h"
@@ -65,6 +67,8 @@ struct worker {
 	struct signals *signals;
 	struct watching *watching;
 	struct blocks *blocks;
+	struct notify *notify;
+	struct pickup *pickup;
 	struct dispatcher *dispatcher;
 	struct websocket_door *websocket_door;
 	struct http_door *http_door;
@@ -105,6 +109,7 @@ static void on_bus(void *context, uint32_t shard, const uint8_t *bytes, size_t s
 			.signals = worker->signals,
 			.blocks = worker->blocks,
 			.watching = worker->watching,
+			.notify = worker->notify,
 		},
 		bytes, size);
 }
@@ -152,8 +157,12 @@ static void on_user_idle(void *context, const struct user_id *user)
 {
 	const struct worker *worker = context;
 
-	if (!worker->is_ending)
-		resume_on_user_idle(worker->resume, user);
+	if (worker->is_ending)
+		return;
+	resume_on_user_idle(worker->resume, user);
+	/* Whom this node sends away comes back elsewhere. */
+	if (!worker->is_draining)
+		notify_on_user_idle(worker->notify, user);
 }
 
 static void on_conversation_live(void *context, const struct uuid *conversation)
@@ -208,6 +217,15 @@ static void on_memberships(void *context, const struct user_id *user)
 
 	blocks_reload(worker->blocks, user);
 	watching_recheck_user(worker->watching, user);
+}
+
+/* Where push gateways are told. */
+static void on_waiting(void *context, const struct user_id *user, uint32_t waiting, uint64_t newest)
+{
+	(void)context;
+	log_limited(LOG_INFO, "something waits for a user who is nowhere",
+	            log_text("user", user->text), log_number("waiting", waiting),
+	            log_number("newest", (int64_t)newest));
 }
 
 static bool is_ready(void *context, char *ret_reason, size_t size)
@@ -305,6 +323,8 @@ static void end(struct worker *worker)
 	worker->is_ending = true;
 	sweep_stop(worker->sweep);
 	blocks_stop(worker->blocks);
+	pickup_stop(worker->pickup);
+	notify_stop(worker->notify);
 	watching_stop(worker->watching);
 	topics_stop(worker->topics);
 	worker->open_rooms = 5;
@@ -380,6 +400,9 @@ static struct protocol_limits limits_of(const struct config *config)
 		.watched_users = config->limits.watched_users,
 		.blocked_users = config->limits.blocked_users,
 		.list_members = config->limits.list_members,
+		.pending_notifications = config->limits.user_notifications,
+		.notification_bytes = config->limits.notification_bytes,
+		.list_notifications = config->limits.list_notifications,
 		.commands_per_second = config->limits.commands_per_second,
 		.command_burst = config->limits.command_burst,
 		.writes_per_second = config->limits.writes_per_second,
@@ -491,6 +514,8 @@ static void create_neighbours(struct worker *worker)
 		.append_pending = LIMIT_APPEND_PENDING,
 		.receipt_members = config->limits.receipt_members,
 		.query_pending = LIMIT_QUERY_PENDING,
+		.user_notifications = config->limits.user_notifications,
+		.service_notifications = config->limits.service_notifications,
 	});
 	worker->link = link_create(
 		&(struct link_options){
@@ -533,6 +558,7 @@ static void create_hub(struct worker *worker)
 			.list_conversations = config->limits.list_conversations,
 			.user_conversations = LIMIT_USER_CONVERSATIONS,
 			.deadline_ms = LIMIT_CATCH_UP_MS,
+			.list_notifications = config->limits.list_notifications,
 		},
 		worker->store, link_interest(worker->link), &worker->timers);
 	worker->hub = hub_create(
@@ -549,6 +575,31 @@ static void create_hub(struct worker *worker)
 		},
 		&needs, &worker->timers);
 	resume_set_hub(worker->resume, worker->hub);
+}
+
+static void create_notify(struct worker *worker)
+{
+	const struct config *config = worker->config;
+
+	worker->notify = notify_create(
+		&(struct notify_options){
+			.shards = config->mosquitto.shards,
+			.notification_bytes = config->limits.notification_bytes,
+			.list_notifications = config->limits.list_notifications,
+			.memory_s = config->limits.notification_memory_s,
+			.sweep_ms = LIMIT_SWEEP_MS,
+		},
+		&(struct absent_needs){worker, on_waiting}, worker->hub, worker->store,
+		worker->link, worker->watching, &worker->timers);
+	resume_set_notify(worker->resume, worker->notify);
+	sweep_set_notify(worker->sweep, worker->notify);
+	worker->pickup = pickup_create(
+		&(struct pickup_options){
+			.node = worker->node,
+			.poll_ms = config->database.outbox_ms,
+			.lease_ms = LIMIT_OUTBOX_LEASE_MS,
+		},
+		worker->store, worker->link, worker->announce, worker->notify, &worker->timers);
 }
 
 static void create_flow(struct worker *worker)
@@ -594,6 +645,7 @@ static void create_flow(struct worker *worker)
 		worker->hub, worker->store, worker->link, &worker->timers);
 	worker->blocks = blocks_create(worker->hub, worker->store, worker->link, worker->watching,
 	                               &worker->timers, config->mosquitto.shards);
+	create_notify(worker);
 	worker->dispatcher = dispatcher_create(&options, &(struct dispatcher_rooms){
 								 .keys = worker->keys,
 								 .store = worker->store,
@@ -603,6 +655,7 @@ static void create_flow(struct worker *worker)
 								 .signals = worker->signals,
 								 .blocks = worker->blocks,
 								 .watching = worker->watching,
+								 .notify = worker->notify,
 							 });
 }
 
@@ -748,6 +801,8 @@ static void destroy_rooms(struct worker *worker)
 	announce_destroy(worker->announce);
 	signals_destroy(worker->signals);
 	blocks_destroy(worker->blocks);
+	pickup_destroy(worker->pickup);
+	notify_destroy(worker->notify);
 	watching_destroy(worker->watching);
 	topics_destroy(worker->topics);
 	sweep_destroy(worker->sweep);

@@ -25,6 +25,7 @@ struct dispatcher {
 	struct signals *signals;
 	struct blocks *blocks;
 	struct watching *watching;
+	struct notify *notify;
 };
 
 struct command {
@@ -88,7 +89,8 @@ struct command_row {
 /* NULL if there is no such command. */
 const struct command_row *command_find(Martlet__V1__ClientFrame__CommandCase kind);
 
-/* session.c, messages.c, reading.c, receipts.c, groups.c, signals.c, safety.c */
+/* session.c, messages.c, reading.c, receipts.c, groups.c, signals.c, safety.c,
+ * notifications.c */
 void command_hello(struct command *command);
 void command_ping(struct command *command);
 void command_refresh_token(struct command *command);
@@ -119,5 +121,8 @@ void command_set_presence(struct command *command);
 void command_block_user(struct command *command);
 void command_unblock_user(struct command *command);
 void command_list_blocked(struct command *command);
+void command_list_notifications(struct command *command);
+void command_ack_notifications(struct command *command);
+void command_notify(struct command *command);
 
 #endif

@@ -24,6 +24,7 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *options,
 	dispatcher->signals = rooms->signals;
 	dispatcher->blocks = rooms->blocks;
 	dispatcher->watching = rooms->watching;
+	dispatcher->notify = rooms->notify;
 	return dispatcher;
 }
 

@@ -24,6 +24,7 @@ struct announce;
 struct blocks;
 struct dispatcher;
 struct hub;
+struct notify;
 struct resume;
 struct session;
 struct signals;
@@ -52,6 +53,7 @@ struct dispatcher_rooms {
 	struct signals *signals;
 	struct blocks *blocks;
 	struct watching *watching;
+	struct notify *notify;
 };
 
 /* Who gives a command, as its door has made sure, and how it is answered. */

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "flow/blocks.h"
+#include "flow/notify.h"
 #include "flow/resume.h"
 #include "flow/signals.h"
 #include "flow/watching.h"
@@ -75,6 +76,9 @@ static void deliver_entry(const struct deliver_rooms *rooms, const Martlet__Bus_
 		break;
 	case MARTLET__BUS__V1__ENTRY__KIND_PRESENCE_QUESTION:
 		watching_on_question(rooms->watching, entry->presence_question);
+		break;
+	case MARTLET__BUS__V1__ENTRY__KIND_NOTIFICATION:
+		notify_on_entry(rooms->notify, entry->notification);
 		break;
 	default: /* of a later release */
 		break;

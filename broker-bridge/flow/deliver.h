@@ -12,6 +12,7 @@
 
 struct blocks;
 struct hub;
+struct notify;
 struct resume;
 struct signals;
 struct watching;
@@ -23,6 +24,7 @@ struct deliver_rooms {
 	struct signals *signals;
 	struct blocks *blocks;
 	struct watching *watching;
+	struct notify *notify;
 };
 
 /* One payload of the bus; everything is borrowed. */

@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "flow/notify.h"
 #include "link/interest.h"
 #include "protocol/encode.h"
+#include "protocol/encode_notifications.h"
+#include "store/notifications.h"
 #include "store/query.h"
 
 #include <stdlib.h>
@@ -28,6 +31,7 @@ enum stage {
 	READING_HEADS,   /* the newest numbers of what nobody here knew */
 	STATING,         /* how each stands, and its seat */
 	PARTING,         /* what the client keeps, and the user is no member of */
+	NOTIFYING,       /* what services told the user */
 	FEEDING,         /* lagging seats, from the log */
 };
 
@@ -80,6 +84,7 @@ struct resume {
 	struct interest *interest;
 	struct timers *timers;
 	struct hub *hub;
+	struct notify *notify;
 	struct catch_up *catch_ups;
 };
 
@@ -100,6 +105,11 @@ struct resume *resume_create(const struct resume_options *options, struct store 
 void resume_set_hub(struct resume *resume, struct hub *hub)
 {
 	resume->hub = hub;
+}
+
+void resume_set_notify(struct resume *resume, struct notify *notify)
+{
+	resume->notify = notify;
 }
 
 void resume_destroy(struct resume *resume)
@@ -533,13 +543,46 @@ static void part(struct catch_up *catch_up)
 
 	if (!count) {
 		forget_wanted(catch_up);
-		set_stage(catch_up, FEEDING);
+		set_stage(catch_up, catch_up->is_first ? NOTIFYING : FEEDING);
 		go_on_later(catch_up, 0);
 		return;
 	}
 	catch_up->is_asking = true;
 	query_left(catch_up->resume->store, session_user(catch_up->session),
 	           catch_up->parted + catch_up->parted_count - count, count, on_parted, catch_up);
+}
+
+/* The user's shard was heard before this was asked: what was told since is live from here on, and where that went
+ * past this answer, it is read again. */
+static void on_notifications(void *context, const struct notifications_answer *answer)
+{
+	struct catch_up *catch_up = context;
+	struct resume *resume = catch_up->resume;
+	struct user_id user;
+
+	if (!take_answer(catch_up, &answer->outcome))
+		return;
+	user = *session_user(catch_up->session);
+	session_set_notified(catch_up->session, answer->version);
+	tell(catch_up, encode_notification_batch(answer->notifications, answer->count,
+	                                         answer->has_more, true));
+	if (answer->is_told)
+		notifications_forget_told(resume->store, &user);
+	if (catch_up->is_gone)
+		return;
+	set_stage(catch_up, FEEDING);
+	go_on_later(catch_up, 0);
+	notify_learn(resume->notify, &user, hub_notifications(resume->hub, &user));
+}
+
+static void read_notifications(struct catch_up *catch_up)
+{
+	const struct resume *resume = catch_up->resume;
+
+	catch_up->is_asking = true;
+	notifications_list(resume->store, session_user(catch_up->session), 0,
+	                   resume->options.list_notifications, LIMIT_HISTORY_BYTES,
+	                   on_notifications, catch_up);
 }
 
 static struct seat *find_lagging(const struct session *session, const struct uuid *conversation)
@@ -709,6 +752,9 @@ static void go_on(struct catch_up *catch_up)
 		break;
 	case PARTING:
 		part(catch_up);
+		break;
+	case NOTIFYING:
+		read_notifications(catch_up);
 		break;
 	case FEEDING:
 		feed_lagging(catch_up);

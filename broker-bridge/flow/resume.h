@@ -11,6 +11,8 @@
  *         '----------------'    log         keeps and has left      at the client's cursor
  *           a seat lags
  *
+ * The first time, what services told the user is read between PARTING and FEEDING: NOTIFYING.
+ *
  * A conversation's head is read after its shard is heard, and a seat is taken at a number, not at a moment: so
  * whatever arrives in between is either in the log that is read or in the tail that is live.
  *
@@ -30,6 +32,7 @@
 #include <stdint.h>
 
 struct interest;
+struct notify;
 struct resume;
 struct store;
 
@@ -39,6 +42,7 @@ struct resume_options {
 	uint32_t list_conversations; /* conversations without a cursor whose state is sent */
 	uint32_t user_conversations; /* conversations of one user that are followed */
 	uint32_t deadline_ms;
+	uint32_t list_notifications; /* pending ones that are sent by themselves */
 };
 
 /* How far a client has a conversation, and how it last knew it to stand. */
@@ -48,10 +52,11 @@ struct cursor {
 	uint32_t state_version;
 };
 
-/* Everything is borrowed for its life; the hub is given later, as it needs resume first. */
+/* Everything is borrowed for its life; the hub is given later, as it needs resume first, and so is notify. */
 struct resume *resume_create(const struct resume_options *options, struct store *store,
                              struct interest *interest, struct timers *timers);
 void resume_set_hub(struct resume *resume, struct hub *hub);
+void resume_set_notify(struct resume *resume, struct notify *notify);
 void resume_destroy(struct resume *resume);
 
 /* An identified session begins; the cursors are copied. Ends with Ready and session_set_live. */

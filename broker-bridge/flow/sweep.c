@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "flow/notify.h"
 #include "flow/resume.h"
 #include "hub/hub.h"
 #include "protocol/encode.h"
@@ -26,6 +27,7 @@ struct sweep {
 	struct hub *hub;
 	struct store *store;
 	struct resume *resume;
+	struct notify *notify;
 	struct timers *timers;
 	uint32_t interval_ms;
 
@@ -214,6 +216,7 @@ static void on_versions(void *context, const struct membership_versions_answer *
 
 		if (now->version != hub_membership_version(sweep->hub, &now->user))
 			resume_memberships_unknown(sweep->resume, &now->user);
+		notify_learn(sweep->notify, &now->user, now->notifications);
 	}
 	compare_users(sweep);
 }
@@ -262,6 +265,11 @@ struct sweep *sweep_create(struct hub *hub, struct store *store, struct resume *
 	sweep->retry_timer.on_due = on_retry_due;
 	timer_start(timers, &sweep->timer, interval_ms);
 	return sweep;
+}
+
+void sweep_set_notify(struct sweep *sweep, struct notify *notify)
+{
+	sweep->notify = notify;
 }
 
 void sweep_stop(struct sweep *sweep)

@@ -2,7 +2,7 @@
  *
  * The wire may lose anything: a publish while Mosquitto was away, a hint of a node that died after its
  * commit. Every few seconds, and at once when the link comes back, this room asks the log for the newest
- * number of each live conversation and for the newest membership change of each user here. It also
+ * number of each live conversation and for the newest changes of memberships and of notifications of each user here. It also
  * fetches the holes that the hub finds by itself. One question of each kind is on its way at a time,
  * whatever the number of holes.
  *
@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct hub;
+struct notify;
 struct resume;
 struct store;
 struct sweep;
@@ -28,6 +29,8 @@ struct sweep;
 /* Everything is borrowed for its life. */
 struct sweep *sweep_create(struct hub *hub, struct store *store, struct resume *resume,
                            struct timers *timers, uint32_t interval_ms);
+/* Given later, as it is made later. */
+void sweep_set_notify(struct sweep *sweep, struct notify *notify);
 void sweep_stop(struct sweep *sweep);
 void sweep_destroy(struct sweep *sweep);
 

@@ -348,6 +348,21 @@ void watching_recheck_user(struct watching *watching, const struct user_id *user
 	watchers_recheck(watching->watchers, user);
 }
 
+void watching_follow(struct watching *watching, const struct user_id *user)
+{
+	presence_follow(watching->presence, user);
+}
+
+void watching_unfollow(struct watching *watching, const struct user_id *user)
+{
+	presence_unfollow(watching->presence, user);
+}
+
+enum presence watching_presence_of(const struct watching *watching, const struct user_id *user)
+{
+	return presence_of(watching->presence, user);
+}
+
 /* From outside. */
 
 void watching_on_word(struct watching *watching, const Martlet__Bus__V1__PresenceEntry *entry)

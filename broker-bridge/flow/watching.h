@@ -60,6 +60,12 @@ void watching_unwatch(struct watching *watching, struct session *session,
  * a user whom nobody here watches and who watches nobody. */
 void watching_recheck_user(struct watching *watching, const struct user_id *user);
 
+/* Follows a user's presence for its own sake: all nodes are asked, and what they say is known until it ends.
+ * Counted; what is followed must be given up before watching_destroy. */
+void watching_follow(struct watching *watching, const struct user_id *user);
+void watching_unfollow(struct watching *watching, const struct user_id *user);
+enum presence watching_presence_of(const struct watching *watching, const struct user_id *user);
+
 /* What other nodes told; borrowed. */
 void watching_on_word(struct watching *watching, const Martlet__Bus__V1__PresenceEntry *entry);
 void watching_on_question(struct watching *watching,

@@ -236,6 +236,21 @@ void hub_set_membership_version(struct hub *hub, const struct user_id *id, uint6
 	hub->needs.on_memberships(hub->needs.context, id);
 }
 
+uint64_t hub_notifications(const struct hub *hub, const struct user_id *id)
+{
+	const struct hub_user *user = hub_find_user(hub, id);
+
+	return user ? user->notifications : 0;
+}
+
+void hub_learn_notifications(struct hub *hub, const struct user_id *id, uint64_t number)
+{
+	struct hub_user *user = hub_find_user(hub, id);
+
+	if (user && user->notifications < number)
+		user->notifications = number;
+}
+
 const struct hub_counts *hub_counts(const struct hub *hub)
 {
 	return &hub->counts;

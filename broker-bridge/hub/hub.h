@@ -101,6 +101,11 @@ size_t hub_list_users(const struct hub *hub, size_t *place, struct user_id *ret_
 uint64_t hub_membership_version(const struct hub *hub, const struct user_id *user);
 void hub_set_membership_version(struct hub *hub, const struct user_id *user, uint64_t version);
 
+/* The number of the newest change of a user's notifications that was heard of here; 0 if none, or if the user is not
+ * here. Only ever grows. */
+uint64_t hub_notifications(const struct hub *hub, const struct user_id *user);
+void hub_learn_notifications(struct hub *hub, const struct user_id *user, uint64_t number);
+
 struct hub_counts {
 	size_t sessions;
 	size_t users;

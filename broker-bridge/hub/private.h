@@ -40,6 +40,7 @@ struct allowance guests_take(struct guests *guests, const struct user_id *user);
 struct hub_user {
 	struct user_id id;
 	uint64_t membership_version;
+	uint64_t notifications; /* the newest change of them that was heard of */
 	struct blocked blocked;
 	struct session *sessions; /* session::user_prev, user_next; oldest first */
 	uint32_t sessions_count;
@@ -101,7 +102,9 @@ struct session {
 	struct frame *warning;    /* the token's; NULL once queued */
 	bool is_paused;
 	struct bucket refusals; /* for want of allowance */
-	bool is_away;           /* as its client says */
+	uint64_t notified;      /* the newest change of notifications that it was told */
+	bool is_notified;
+	bool is_away; /* as its client says */
 };
 
 /* conversation.c keeps these two. */

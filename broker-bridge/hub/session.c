@@ -334,6 +334,18 @@ enum session_state session_state(const struct session *session)
 	return session->state;
 }
 
+void session_set_notified(struct session *session, uint64_t number)
+{
+	session->notified = number;
+	session->is_notified = true;
+}
+
+bool session_is_notified(const struct session *session, uint64_t *ret_number)
+{
+	*ret_number = session->notified;
+	return session->is_notified;
+}
+
 bool session_is_open(const struct session *session)
 {
 	return session->state < SESSION_CLOSING;

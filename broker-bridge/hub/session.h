@@ -99,6 +99,10 @@ void session_set_live(struct session *session);
 /* The client says whether its user is away; a session begins as there. */
 void session_set_away(struct session *session, bool is_away);
 
+/* How far it was told of its user's notifications, as a number of their changes; false until it was set. */
+void session_set_notified(struct session *session, uint64_t number);
+bool session_is_notified(const struct session *session, uint64_t *ret_number);
+
 /* Queues the frame (the session takes its own reference); nothing once it is closing. */
 void session_push(struct session *session, struct frame *frame);
 

@@ -22,6 +22,11 @@
 #define LIMIT_REACTION_SYMBOLS 50 /* different ones of one message */
 #define LIMIT_MUTE_MS INT64_C(253402300799999) /* the end of 9999, which is for ever */
 
+#define LIMIT_NOTIFICATION_ID_BYTES 64   /* the identity that a service gives a notification */
+#define LIMIT_NOTIFICATION_TEXT_BYTES 64 /* its kind, its collapse key */
+#define LIMIT_NOTIFIED_USERS 1000        /* of one Notify: they must fit its frame */
+#define LIMIT_NOTIFICATION_MS INT64_C(2592000000) /* how long one waits at most: 30 days */
+
 /* Settings. */
 #define LIMIT_FRAME_BYTES 65536         /* a ClientFrame: a client can't make us buffer more */
 #define LIMIT_BODY_BYTES 16384          /* a message's body: four fit a frame */
@@ -60,6 +65,18 @@
 	100 /* typing in a larger group is told to nobody: it grows with the square */
 #define LIMIT_WATCHED_USERS                                                                        \
 	500 /* whose presence one session watches: 64 bytes each, and their news */
+#define LIMIT_USER_NOTIFICATIONS 500 /* that wait for one user: what nobody reads must not grow */
+#define LIMIT_SERVICE_NOTIFICATIONS 200 /* of them, of one service: none crowds out the others */
+#define LIMIT_NOTIFICATION_BYTES 16384  /* a payload: four fit a frame */
+#define LIMIT_LIST_NOTIFICATIONS 100    /* a page, and what waits and is sent by itself */
+#define LIMIT_NOTIFICATION_MEMORY_S                                                                \
+	86400 /* from a notification's end: so long its id makes a repetition free */
+#define LIMIT_NOTIFICATIONS_SWEPT 500 /* in one commit */
+#define LIMIT_NOTIFICATION_READS 16   /* users whose missed ones are read at once */
+#define LIMIT_ABSENT_USERS                                                                         \
+	50000 /* of whom it is being found out whether they are anywhere; then push gateways are not told */
+#define LIMIT_ABSENT_AT_ONCE 500  /* of them, in one question to the database */
+#define LIMIT_OUTBOX_ROWS 64      /* taken at once: of the largest bodies, 4 MiB */
 #define LIMIT_BLOCKED_USERS 1000  /* of one user: nobody fills the table */
 #define LIMIT_APPEND_BATCH 64     /* sends in one commit: more costs latency and gains nothing */
 #define LIMIT_APPEND_PENDING 4096 /* sends that wait for the database; then UNAVAILABLE */
@@ -101,7 +118,10 @@
 	5000 /* from the last session's end to OFFLINE: a reconnect is no news */
 #define LIMIT_PRESENCE_CONFIRM_MS                                                                  \
 	2000 /* for other nodes to say again what they said before Mosquitto was away */
-#define LIMIT_SWEEP_MS 5000  /* between comparisons of live conversations with the log */
-#define LIMIT_DRAIN_MS 10000 /* from TERM to the end of a worker */
+#define LIMIT_OUTBOX_MS 100        /* between two looks for what applications published */
+#define LIMIT_OUTBOX_LEASE_MS 5000 /* for a node to tell of what it took; then another does */
+#define LIMIT_ABSENT_MS 1000       /* for other nodes to say whether a user is there */
+#define LIMIT_SWEEP_MS 5000        /* between comparisons of live conversations with the log */
+#define LIMIT_DRAIN_MS 10000       /* from TERM to the end of a worker */
 
 #endif

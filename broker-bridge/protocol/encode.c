@@ -320,6 +320,9 @@ static void fill_limits(Martlet__V1__Limits *wire, const struct protocol_limits 
 	wire->watched_users = limits->watched_users;
 	wire->blocked_users = limits->blocked_users;
 	wire->list_members = limits->list_members;
+	wire->pending_notifications = limits->pending_notifications;
+	wire->notification_bytes = limits->notification_bytes;
+	wire->list_notifications = limits->list_notifications;
 }
 
 struct frame *encode_welcome(const struct welcome *welcome)

@@ -41,6 +41,9 @@ struct protocol_limits {
 	uint32_t watched_users;
 	uint32_t blocked_users;
 	uint32_t list_members;
+	uint32_t pending_notifications;
+	uint32_t notification_bytes;
+	uint32_t list_notifications;
 };
 
 struct welcome {

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PARAMETERS_MOST 8
+#define PARAMETERS_MOST 10
 
 struct parameters {
 	struct buffer bytes;
@@ -38,6 +38,7 @@ void parameters_add_uuid(struct parameters *parameters, const struct uuid *uuid)
 
 /* An array: begun, then given its elements, then ended. */
 enum parameter_element {
+	ELEMENT_BOOLEAN = 16,
 	ELEMENT_BYTEA = 17,
 	ELEMENT_BIGINT = 20,
 	ELEMENT_TEXT = 25,

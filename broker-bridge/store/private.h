@@ -7,12 +7,14 @@
 
 struct appends;
 struct marks;
+struct orders;
 
 struct store {
 	struct connection *writer;
 	struct connection *reader;
 	struct appends *appends;
 	struct marks *marks;
+	struct orders *orders;
 	uint32_t receipt_members;
 
 	uint32_t open_connections;
@@ -49,6 +51,13 @@ enum writer_statement {
 	STATEMENT_SET_ROLE,
 	STATEMENT_MARK_RECEIPTS,
 	STATEMENT_SET_MUTE,
+	STATEMENT_STORE_NOTIFICATIONS,
+	STATEMENT_ACK_NOTIFICATIONS,
+	STATEMENT_SWEEP_NOTIFICATIONS,
+	STATEMENT_TELL_WAITING,
+	STATEMENT_FORGET_TOLD,
+	STATEMENT_TAKE_OUTBOX,
+	STATEMENT_FORGET_OUTBOX,
 	WRITER_STATEMENTS
 };
 
@@ -67,6 +76,7 @@ enum reader_statement {
 	STATEMENT_RECEIPTS,
 	STATEMENT_HEADS,
 	STATEMENT_MEMBERSHIP_VERSIONS,
+	STATEMENT_LIST_NOTIFICATIONS,
 	READER_STATEMENTS,
 };
 
@@ -86,5 +96,11 @@ struct marks *marks_create(struct store *store, const struct store_options *opti
 void marks_flush(struct marks *marks);
 void marks_stop(struct marks *marks);
 void marks_destroy(struct marks *marks);
+
+/* notifications.c, likewise. */
+struct orders *orders_create(struct store *store, const struct store_options *options);
+void orders_flush(struct orders *orders);
+void orders_stop(struct orders *orders);
+void orders_destroy(struct orders *orders);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/events.h"
+#include "store/notification_statements.h"
 #include "store/people_statements.h"
 #include "store/private.h"
 #include "store/rows.h"
@@ -126,6 +127,13 @@ const struct statement writer_statements[WRITER_STATEMENTS] = {
                                 CHANGE("set_role($1, $2, $3, $4)"),
                                 4,
                                 {UUID, TEXT, TEXT, INTEGER}},
+	[STATEMENT_STORE_NOTIFICATIONS] = NOTIFICATIONS_STORE,
+	[STATEMENT_ACK_NOTIFICATIONS] = NOTIFICATIONS_ACK,
+	[STATEMENT_SWEEP_NOTIFICATIONS] = NOTIFICATIONS_SWEEP,
+	[STATEMENT_TELL_WAITING] = NOTIFICATIONS_TELL_WAITING,
+	[STATEMENT_FORGET_TOLD] = NOTIFICATIONS_FORGET_TOLD,
+	[STATEMENT_TAKE_OUTBOX] = OUTBOX_TAKE,
+	[STATEMENT_FORGET_OUTBOX] = OUTBOX_FORGET,
 	[STATEMENT_BLOCK] = PEOPLE_BLOCK,
 	[STATEMENT_UNBLOCK] = PEOPLE_UNBLOCK,
 	[STATEMENT_SEE] = PEOPLE_SEE,
@@ -158,6 +166,7 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                "order by f.last_event_at desc, f.id desc",
                                2,
                                {TEXT, BIGINT}},
+	[STATEMENT_LIST_NOTIFICATIONS] = NOTIFICATIONS_LIST,
 	[STATEMENT_BLOCKED] = PEOPLE_BLOCKED,
 	[STATEMENT_BLOCKS_OF] = PEOPLE_BLOCKS_OF,
 	[STATEMENT_VISIBLE] = PEOPLE_VISIBLE,
@@ -227,7 +236,8 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                              1,
                              {UUIDS}},
 	[STATEMENT_MEMBERSHIP_VERSIONS] = {"membership_versions",
-                                           "select u.id, u.membership_version "
+                                           "select u.id, u.membership_version, "
+                                           "u.notification_version "
                                            "from unnest($1::text[]) as i (id) "
                                            "join martlet.users u on u.id = i.id",
                                            1,
@@ -678,6 +688,7 @@ static void on_versions(void *context, const PGresult *result, const struct outc
 		struct membership_version *version = &versions[answer.count];
 
 		version->version = (uint64_t)row_bigint(result, row, 1);
+		version->notifications = (uint64_t)row_bigint(result, row, 2);
 		answer.count += user_id_from_text(row_text(result, row, 0), &version->user);
 	}
 	question->done.versions(question->context, &answer);

@@ -115,6 +115,7 @@ void query_heads(struct store *store, const struct uuid *conversations, size_t c
 struct membership_version {
 	struct user_id user;
 	uint64_t version;
+	uint64_t notifications; /* the newest change of the user's notifications */
 };
 
 struct membership_versions_answer {
@@ -123,7 +124,7 @@ struct membership_versions_answer {
 	size_t count;
 };
 
-/* The number of each user's newest change of memberships; those that never had one are left out. At most
+/* The number of each user's newest change of memberships, and of notifications; those that never had one are left out. At most
  * 1,000 users. */
 void query_membership_versions(struct store *store, const struct user_id *users, size_t count,
                                void (*done)(void *context,

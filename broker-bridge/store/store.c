@@ -31,6 +31,7 @@ struct store *store_create(const struct store_options *options)
 	store->receipt_members = options->receipt_members;
 	store->appends = appends_create(store, options);
 	store->marks = marks_create(store, options);
+	store->orders = orders_create(store, options);
 	return store;
 }
 
@@ -43,9 +44,11 @@ static void on_connection_closed(void *context)
 	/* Whoever was answered meanwhile may have sent again. */
 	appends_stop(store->appends);
 	marks_stop(store->marks);
+	orders_stop(store->orders);
 	store->on_closed(store->closed_context);
 	appends_destroy(store->appends);
 	marks_destroy(store->marks);
+	orders_destroy(store->orders);
 	free(store);
 }
 
@@ -55,6 +58,7 @@ void store_close(struct store *store, void (*on_closed)(void *context), void *co
 	store->closed_context = context;
 	appends_stop(store->appends);
 	marks_stop(store->marks);
+	orders_stop(store->orders);
 	connection_close(store->writer, on_connection_closed, store);
 	connection_close(store->reader, on_connection_closed, store);
 }
@@ -68,4 +72,5 @@ void store_flush(struct store *store)
 {
 	appends_flush(store->appends);
 	marks_flush(store->marks);
+	orders_flush(store->orders);
 }

@@ -29,6 +29,8 @@ struct store_options {
 	uint32_t append_pending;
 	uint32_t receipt_members; /* of a conversation in which others' receipts are told */
 	uint32_t query_pending;
+	uint32_t user_notifications;    /* that wait for one user */
+	uint32_t service_notifications; /* of them, of one service */
 };
 
 /* Begins to connect. */

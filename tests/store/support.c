@@ -155,6 +155,8 @@ struct store_options stage_options(uint32_t wait_ms)
 		.append_pending = 4096,
 		.query_pending = 4096,
 		.receipt_members = 100,
+		.user_notifications = 500,
+		.service_notifications = 200,
 	};
 }
 

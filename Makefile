@@ -68,7 +68,7 @@ ALL_LIBRARIES := $(sort cmocka $(foreach folder,$(FOLDERS),$(call libraries,$(fo
 LIBRARY_CFLAGS = $(eval LIBRARY_CFLAGS := \
 	$(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(ALL_LIBRARIES))))$(LIBRARY_CFLAGS)
 
-BASE_CFLAGS = -std=c11 -D_GNU_SOURCE -fvisibility=hidden -fstack-protector-strong -fPIE \
+BASE_CFLAGS = -std=c11 -D_GNU_SOURCE -fvisibility=hidden -fstack-protector-strong -fPIC \
 	$(MODE.$(VARIANT)) -isystem $(BUILD)/gen $(LIBRARY_CFLAGS)
 ALL_CFLAGS = $(BASE_CFLAGS) $(WARNINGS) -Ibroker-bridge -Itests $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,--as-needed -Wl,-z,relro,-z,now $(LINK.$(VARIANT)) $(LDFLAGS)
@@ -81,10 +81,19 @@ endef
 
 # ---- the program -----------------------------------------------------------------------------------
 
-all: $(OUT)/martlet web $(BUILD)/compile_commands.json ## the program and the web client
+all: $(OUT)/martlet $(OUT)/martlet_plugin.so web $(BUILD)/compile_commands.json ## the program, the plugin and the web client
 
 $(OUT)/martlet: $(OUT)/broker-bridge/main.o $(call archives,main)
 	$(call link,$(call libraries,main))
+
+# Mosquitto itself has what libmosquitto.so has too, so the plugin is not linked to it.
+PLUGIN_LIBRARIES = $(filter-out libmosquitto,$(call libraries,plugin))
+
+$(OUT)/martlet_plugin.so: $(call archives,plugin) broker-bridge/plugin/exports
+	@$(if $(V),,echo "  LINK  $@")
+	$(Q)$(CC) -shared $(filter-out -pie,$(ALL_LDFLAGS)) -Wl,--version-script=broker-bridge/plugin/exports \
+		-o $@ -Wl,--whole-archive $(OUT)/libplugin.a -Wl,--no-whole-archive \
+		$(filter-out %/libplugin.a,$(filter %.a,$^)) $(shell pkg-config --libs $(PLUGIN_LIBRARIES)) -lm
 
 objects = $(patsubst %.c,$(OUT)/%.o,$(wildcard broker-bridge/$1/*.c))
 

@@ -163,6 +163,36 @@ static bool has_audience(const json_t *claims, const char *audience)
 	return is_text(value, audience);
 }
 
+static bool has_word(const char *words, const char *word)
+{
+	size_t size = strlen(word);
+
+	for (; *words; words += strcspn(words, " "), words += strspn(words, " ")) {
+		if (strcspn(words, " ") == size && strncmp(words, word, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* False if it says that it is a service's, and not whose. */
+static bool read_service(const json_t *claims, struct token_claims *ret_claims)
+{
+	const json_t *service = json_object_get(claims, "martlet_service");
+	const char *scope = json_string_value(json_object_get(claims, "scope"));
+
+	memset(&ret_claims->service, 0, sizeof(ret_claims->service));
+	ret_claims->scopes = 0;
+	if (!service)
+		return true;
+	if (!user_id_from_text(json_string_value(service), &ret_claims->service))
+		return false;
+	if (scope && has_word(scope, "notify"))
+		ret_claims->scopes |= TOKEN_SCOPE_NOTIFY;
+	if (scope && has_word(scope, "push"))
+		ret_claims->scopes |= TOKEN_SCOPE_PUSH;
+	return true;
+}
+
 static const char *find_fault(const struct token_keys *keys, const json_t *claims, int64_t now_ms,
                               struct token_claims *ret_claims)
 {
@@ -174,6 +204,8 @@ static const char *find_fault(const struct token_keys *keys, const json_t *claim
 		return "the token's sub is not 1 to 64 of A-Z a-z 0-9 . _ ~ @ -";
 	if (!get_time_ms(claims, "exp", &ret_claims->expires_ms))
 		return "the token's exp is no time in seconds since 1970";
+	if (!read_service(claims, ret_claims))
+		return "the token's martlet_service is not 1 to 64 of A-Z a-z 0-9 . _ ~ @ -";
 	if (not_before && !get_time_ms(claims, "nbf", &not_before_ms))
 		return "the token's nbf is no time in seconds since 1970";
 	if (not_before_ms > now_ms + keys->leeway_ms)
@@ -233,8 +265,8 @@ static json_t *verified_claims(const struct key *key, const char *token, const c
 	return claims;
 }
 
-enum token_status token_verify(const struct token_keys *keys, const char *token, int64_t now_ms,
-                               struct token_claims *ret_claims, const char **ret_reason)
+static enum token_status verify(const struct token_keys *keys, const char *token, int64_t now_ms,
+                                struct token_claims *ret_claims, const char **ret_reason)
 {
 	enum token_status status = TOKEN_BAD;
 	const struct key *key;
@@ -253,6 +285,29 @@ enum token_status token_verify(const struct token_keys *keys, const char *token,
 	return status;
 }
 
+enum token_status token_verify(const struct token_keys *keys, const char *token, int64_t now_ms,
+                               struct token_claims *ret_claims, const char **ret_reason)
+{
+	enum token_status status = verify(keys, token, now_ms, ret_claims, ret_reason);
+
+	if (status == TOKEN_BAD || !ret_claims->service.text[0])
+		return status;
+	*ret_reason = "the token is a service's, no user's";
+	return TOKEN_BAD;
+}
+
+enum token_status token_verify_service(const struct token_keys *keys, const char *token,
+                                       int64_t now_ms, struct token_claims *ret_claims,
+                                       const char **ret_reason)
+{
+	enum token_status status = verify(keys, token, now_ms, ret_claims, ret_reason);
+
+	if (status == TOKEN_BAD || ret_claims->service.text[0])
+		return status;
+	*ret_reason = "the token is a user's, no service's";
+	return TOKEN_BAD;
+}
+
 /* Issuing. */
 
 static const struct key *find_signing_key(const struct token_keys *keys, const char *id)
@@ -264,13 +319,22 @@ static const struct key *find_signing_key(const struct token_keys *keys, const c
 	return NULL;
 }
 
+static const char *scope_text(unsigned int scopes)
+{
+	static const char *const texts[] = {NULL, "notify", "push", "notify push"};
+
+	return texts[scopes & (TOKEN_SCOPE_NOTIFY | TOKEN_SCOPE_PUSH)];
+}
+
 static char *make_payload(const struct token_keys *keys, const struct token_claims *claims,
                           int64_t now_ms)
 {
-	json_t *payload = json_pack("{s:s, s:I, s:I, s:s*, s:s*}", "sub", claims->user.text, "iat",
-	                            (json_int_t)(now_ms / 1000), "exp",
+	json_t *payload = json_pack("{s:s, s:I, s:I, s:s*, s:s*, s:s*, s:s*}", "sub",
+	                            claims->user.text, "iat", (json_int_t)(now_ms / 1000), "exp",
 	                            (json_int_t)(claims->expires_ms / 1000), "iss", keys->issuer,
-	                            "aud", keys->audience);
+	                            "aud", keys->audience, "martlet_service",
+	                            claims->service.text[0] ? claims->service.text : NULL, "scope",
+	                            scope_text(claims->scopes));
 	char *text = json_dumps(payload, JSON_COMPACT);
 
 	json_decref(payload);

@@ -39,9 +39,20 @@ enum token_status {
 	TOKEN_EXPIRED, /* close 4003: valid but for its exp; a fresh one will do */
 };
 
+/* What a service's token lets it do (the claim `scope`: words with spaces between, RFC 8693, section 4.2).
+ * Other words are of no meaning here. */
+enum token_scope {
+	TOKEN_SCOPE_NOTIFY = 1, /* `notify`: tell users something */
+	TOKEN_SCOPE_PUSH = 2,   /* `push`: hear who has something waiting */
+};
+
 struct token_claims {
 	struct user_id user;
 	int64_t expires_ms; /* since 1970 */
+
+	/* The claim `martlet_service`; "" if there is none, and then it is a user's token. */
+	struct user_id service;
+	unsigned int scopes; /* of enum token_scope; 0 without a service */
 };
 
 /* Reads the folder. Returns NULL with the reason in ret_outcome if a file is unreadable, malformed, too
@@ -52,10 +63,15 @@ struct token_keys *token_keys_load(const struct token_options *options,
 /* NULL is allowed. */
 void token_keys_destroy(struct token_keys *keys);
 
-/* Checks a token of any size and content at the time `now_ms` (since 1970). If it is not TOKEN_OK,
+/* Checks a user's token of any size and content at the time `now_ms` (since 1970). If it is not TOKEN_OK,
  * ret_reason is a sentence for the log and for the client's developer, without any part of the token. */
 enum token_status token_verify(const struct token_keys *keys, const char *token, int64_t now_ms,
                                struct token_claims *ret_claims, const char **ret_reason);
+
+/* The same for a service's, which token_verify refuses as this refuses a user's. */
+enum token_status token_verify_service(const struct token_keys *keys, const char *token,
+                                       int64_t now_ms, struct token_claims *ret_claims,
+                                       const char **ret_reason);
 
 /* A token for `claims`, signed with the key `kid` (NULL: the first in alphabetical order that can sign).
  * To be freed by the caller. NULL with the reason in ret_outcome. */

@@ -12,7 +12,7 @@ static void announce_added(struct announce *announce, const struct event *event)
 
 	for (size_t i = 0; i < event->users_count; i++)
 		count += user_id_from_text(event->users[i], &users[count]);
-	announce_memberships(announce, &event->conversation, users, count);
+	announce_memberships(announce, &event->conversation, event->seq, users, count);
 	free(users);
 }
 

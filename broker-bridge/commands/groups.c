@@ -45,8 +45,8 @@ static void on_began(void *context, const struct began_answer *answer)
 	command->is_created = answer->is_created;
 	if (answer->is_created) {
 		announce_event(dispatcher->announce, &answer->created);
-		announce_memberships(dispatcher->announce, &answer->conversation, answer->members,
-		                     answer->members_count);
+		announce_memberships(dispatcher->announce, &answer->conversation,
+		                     answer->created.seq, answer->members, answer->members_count);
 	}
 	query_memberships(dispatcher->store, &command->user, &answer->conversation, 1, on_read,
 	                  command);

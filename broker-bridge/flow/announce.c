@@ -41,7 +41,7 @@ void announce_event(struct announce *announce, const struct event *event)
 	struct frame *frame = encode_event(event);
 
 	hub_offer(announce->hub, &event->conversation, event->seq, frame);
-	if (encode_event_entry(&announce->entry, &event->conversation, event->seq, frame))
+	if (encode_event_entry(&announce->entry, event, frame))
 		link_publish_bus(announce->link,
 		                 shard_of_conversation(&event->conversation, announce->shards),
 		                 announce->entry.bytes, announce->entry.size);
@@ -50,12 +50,12 @@ void announce_event(struct announce *announce, const struct event *event)
 }
 
 void announce_memberships(struct announce *announce, const struct uuid *conversation,
-                          const struct user_id *users, size_t count)
+                          uint64_t since_seq, const struct user_id *users, size_t count)
 {
 	topics_joined(announce->topics, conversation, users, count);
 	for (size_t i = 0; i < count; i++) {
 		resume_membership_changed(announce->resume, &users[i], conversation);
-		if (encode_membership_entry(&announce->entry, &users[i], conversation))
+		if (encode_membership_entry(&announce->entry, &users[i], conversation, since_seq))
 			link_publish_bus(announce->link, shard_of_user(&users[i], announce->shards),
 			                 announce->entry.bytes, announce->entry.size);
 	}

@@ -33,8 +33,8 @@ void announce_destroy(struct announce *announce);
  * gets it, the others drop it. */
 void announce_event(struct announce *announce, const struct event *event);
 
-/* These users became members. */
+/* These users became members with the event `since_seq`. */
 void announce_memberships(struct announce *announce, const struct uuid *conversation,
-                          const struct user_id *users, size_t count);
+                          uint64_t since_seq, const struct user_id *users, size_t count);
 
 #endif

@@ -718,26 +718,35 @@ bool pack_entry(struct buffer *buffer, Martlet__Bus__V1__Entry *entry)
 	return true;
 }
 
-bool encode_event_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t seq,
-                        const struct frame *frame)
+/* Who follows the memberships (the plugin) takes them from here, in the order of the events. */
+static void fill_joiners(Martlet__Bus__V1__EventEntry *entry, const struct event *event)
+{
+	if (event->kind != EVENT_CREATED && event->kind != EVENT_MEMBERS_ADDED)
+		return;
+	entry->n_joiners = event->users_count;
+	entry->joiners = (char **)(uintptr_t)event->users;
+}
+
+bool encode_event_entry(struct buffer *buffer, const struct event *event, const struct frame *frame)
 {
 	Martlet__Bus__V1__Entry entry = MARTLET__BUS__V1__ENTRY__INIT;
-	Martlet__Bus__V1__EventEntry event = MARTLET__BUS__V1__EVENT_ENTRY__INIT;
+	Martlet__Bus__V1__EventEntry wire = MARTLET__BUS__V1__EVENT_ENTRY__INIT;
 
-	event.conversation_id.data = BORROW_BYTES(conversation->bytes);
-	event.conversation_id.len = sizeof(conversation->bytes);
-	event.seq = seq;
-	event.frame.data = BORROW_BYTES(frame->bytes);
-	event.frame.len = frame->size;
-	event.leaver = BORROW_TEXT(frame->leaver);
-	event.redacts_seq = frame->redacts_seq;
+	wire.conversation_id.data = BORROW_BYTES(event->conversation.bytes);
+	wire.conversation_id.len = sizeof(event->conversation.bytes);
+	wire.seq = event->seq;
+	wire.frame.data = BORROW_BYTES(frame->bytes);
+	wire.frame.len = frame->size;
+	wire.leaver = BORROW_TEXT(frame->leaver);
+	wire.redacts_seq = frame->redacts_seq;
+	fill_joiners(&wire, event);
 	entry.kind_case = MARTLET__BUS__V1__ENTRY__KIND_EVENT;
-	entry.event = &event;
+	entry.event = &wire;
 	return pack_entry(buffer, &entry);
 }
 
 bool encode_membership_entry(struct buffer *buffer, const struct user_id *user,
-                             const struct uuid *conversation)
+                             const struct uuid *conversation, uint64_t since_seq)
 {
 	Martlet__Bus__V1__Entry entry = MARTLET__BUS__V1__ENTRY__INIT;
 	Martlet__Bus__V1__MembershipEntry membership = MARTLET__BUS__V1__MEMBERSHIP_ENTRY__INIT;
@@ -745,6 +754,7 @@ bool encode_membership_entry(struct buffer *buffer, const struct user_id *user,
 	membership.user = BORROW_TEXT(user->text);
 	membership.conversation_id.data = BORROW_BYTES(conversation->bytes);
 	membership.conversation_id.len = sizeof(conversation->bytes);
+	membership.since_seq = since_seq;
 	entry.kind_case = MARTLET__BUS__V1__ENTRY__KIND_MEMBERSHIP;
 	entry.membership = &membership;
 	return pack_entry(buffer, &entry);

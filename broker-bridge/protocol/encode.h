@@ -98,9 +98,10 @@ struct frame *encode_receipts(uint32_t request_id, uint32_t delivered_count, uin
 
 /* For other nodes: appended to `buffer` (emptied first) as an Envelope of one entry. False if it does
  * not fit the buffer's maximum. */
-bool encode_event_entry(struct buffer *buffer, const struct uuid *conversation, uint64_t seq,
-                        const struct frame *frame) __attribute__((warn_unused_result));
+bool encode_event_entry(struct buffer *buffer, const struct event *event, const struct frame *frame)
+	__attribute__((warn_unused_result));
 bool encode_membership_entry(struct buffer *buffer, const struct user_id *user,
-                             const struct uuid *conversation) __attribute__((warn_unused_result));
+                             const struct uuid *conversation, uint64_t since_seq)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const entries = [
-  { name: "the SDK with WebSocket", file: "index.ts", budget: 14_000 },
+  { name: "the SDK with WebSocket", file: "index.ts", budget: 15_000 },
   { name: "the views", file: "view.ts", budget: 5_500 },
 ];
 

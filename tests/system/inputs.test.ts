@@ -51,7 +51,7 @@ type Value =
   | bigint
   | string
   | Uint8Array
-  | readonly (number | bigint | string | Uint8Array)[]
+  | (number | bigint | string | Uint8Array)[]
   | undefined;
 type Values = Record<string, Value>;
 

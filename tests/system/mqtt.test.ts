@@ -132,6 +132,12 @@ for (const version of versions)
             "FAILED_PRECONDITION",
           ],
         ],
+        listNotifications: [[{ $case: "listNotifications", value: {} }, "OK"]],
+        ackNotifications: [
+          [{ $case: "ackNotifications", value: { numbers: [1] } }, "OK"],
+          [{ $case: "ackNotifications", value: { numbers: [] } }, "INVALID_ARGUMENT"],
+        ],
+        notify: [[{ $case: "notify", value: { id: "n", users: [bob] } }, "PERMISSION_DENIED"]],
         blockUser: [[{ $case: "blockUser", value: { user: carol } }, "OK"]],
         listBlocked: [[{ $case: "listBlocked", value: {} }, "OK"]],
         unblockUser: [[{ $case: "unblockUser", value: { user: carol } }, "OK"]],

@@ -927,6 +927,94 @@ static void issuer_that_is_no_utf8_is_refused(void **state)
 	assert_non_null(strstr(outcome.text, "must be UTF-8"));
 }
 
+static void services_token_is_a_services_alone(void **state)
+{
+	struct token_keys *keys;
+	struct token_claims claims = alice(NOW_MS + HOUR_MS);
+	struct token_claims read;
+	struct outcome outcome;
+	const char *reason;
+	char *users;
+	char *services;
+
+	(void)state;
+	write_secret("k.secret", 32, 0600);
+	keys = load("", "");
+	users = token_issue(keys, NULL, &claims, NOW_MS, &outcome);
+	snprintf(claims.service.text, sizeof(claims.service.text), "shop");
+	claims.scopes = TOKEN_SCOPE_PUSH;
+	services = token_issue(keys, NULL, &claims, NOW_MS, &outcome);
+
+	assert_int_equal(token_verify(keys, users, NOW_MS, &read, &reason), TOKEN_OK);
+	assert_string_equal(read.service.text, "");
+	assert_int_equal(token_verify(keys, services, NOW_MS, &read, &reason), TOKEN_BAD);
+	assert_string_equal(reason, "the token is a service's, no user's");
+	assert_int_equal(token_verify(keys, services, NOW_MS + 2 * HOUR_MS, &read, &reason),
+	                 TOKEN_BAD);
+	assert_int_equal(token_verify_service(keys, services, NOW_MS, &read, &reason), TOKEN_OK);
+	assert_string_equal(read.service.text, "shop");
+	assert_int_equal(read.scopes, TOKEN_SCOPE_PUSH);
+	assert_int_equal(token_verify_service(keys, users, NOW_MS, &read, &reason), TOKEN_BAD);
+	assert_string_equal(reason, "the token is a user's, no service's");
+	free(users);
+	free(services);
+	token_keys_destroy(keys);
+	remove_key("k.secret");
+}
+
+static void scope_is_words_of_which_others_mean_nothing(void **state)
+{
+	static const struct {
+		const char *claims;
+		unsigned int scopes;
+	} rows[] = {
+		{"\"martlet_service\":\"a\"", 0},
+		{"\"martlet_service\":\"a\",\"scope\":\"\"", 0},
+		{"\"martlet_service\":\"a\",\"scope\":\"notify\"", TOKEN_SCOPE_NOTIFY},
+		{"\"martlet_service\":\"a\",\"scope\":\" push  notify \"",
+	         TOKEN_SCOPE_NOTIFY | TOKEN_SCOPE_PUSH},
+		{"\"martlet_service\":\"a\",\"scope\":\"openid push\"", TOKEN_SCOPE_PUSH},
+		{"\"martlet_service\":\"a\",\"scope\":\"notifying Notify pushy\"", 0},
+		{"\"martlet_service\":\"a\",\"scope\":[\"notify\"]", 0},
+	};
+	static const char *const bad[] = {
+		"\"martlet_service\":\"\"",    "\"martlet_service\":null",
+		"\"martlet_service\":\"a/b\"", "\"martlet_service\":[\"a\"]",
+		"\"martlet_service\":true",
+	};
+	struct token_keys *keys;
+	struct token_claims read;
+	const char *reason;
+	char claims[256];
+
+	(void)state;
+	write_secret("k.secret", 32, 0600);
+	keys = load("", "");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *token;
+
+		snprintf(claims, sizeof(claims), "{\"sub\":\"a\",\"exp\":1900000000,%s}",
+		         rows[i].claims);
+		token = forge("HS256", "k", "", claims, "abcdefghijklmnopqrstuvwxyzabcdef", 32);
+		if (token_verify_service(keys, token, NOW_MS, &read, &reason) != TOKEN_OK ||
+		    read.scopes != rows[i].scopes)
+			fail_msg("%s", claims);
+		free(token);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *token;
+
+		snprintf(claims, sizeof(claims), "{\"sub\":\"a\",\"exp\":1900000000,%s}", bad[i]);
+		token = forge("HS256", "k", "", claims, "abcdefghijklmnopqrstuvwxyzabcdef", 32);
+		assert_int_equal(token_verify_service(keys, token, NOW_MS, &read, &reason),
+		                 TOKEN_BAD);
+		assert_int_equal(token_verify(keys, token, NOW_MS, &read, &reason), TOKEN_BAD);
+		free(token);
+	}
+	token_keys_destroy(keys);
+	remove_key("k.secret");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -956,6 +1044,8 @@ int main(void)
 		cmocka_unit_test(two_keys_of_one_name_are_refused_even_with_another_between),
 		cmocka_unit_test(folder_without_keys_or_of_a_long_name_still_tells_why),
 		cmocka_unit_test(issuer_that_is_no_utf8_is_refused),
+		cmocka_unit_test(services_token_is_a_services_alone),
+		cmocka_unit_test(scope_is_words_of_which_others_mean_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

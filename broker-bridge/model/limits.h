@@ -56,7 +56,7 @@
 #define LIMIT_TYPING_MEMBERS                                                                       \
 	100 /* typing in a larger group is told to nobody: it grows with the square */
 #define LIMIT_WATCHED_USERS                                                                        \
-	500 /* whose presence one session watches: 64 bytes each, and their news */
+	500 /* whose presence one session watches: 130 bytes each, and their news */
 #define LIMIT_BLOCKED_USERS 1000  /* of one user: nobody fills the table */
 #define LIMIT_APPEND_BATCH 64     /* sends in one commit: more costs latency and gains nothing */
 #define LIMIT_APPEND_PENDING 4096 /* sends that wait for the database; then UNAVAILABLE */

@@ -262,7 +262,7 @@ $(BUILD)/harness/ports: $(OUT)/tests/harness/ports.o
 	$(call link)
 
 $(OUT)/load: $(patsubst %.c,$(OUT)/%.o,$(BENCH)) $(OUT)/libproto.a
-	$(call link,libprotobuf-c openssl)
+	$(call link,libprotobuf-c openssl libpq libmosquitto)
 
 format: deps ## formats C and TypeScript
 	@clang-format -i $(C_FILES)

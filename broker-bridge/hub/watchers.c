@@ -8,9 +8,15 @@
 #include <uthash.h>
 #include <utlist.h>
 
-struct watch {
+/* Who watches whom. */
+struct pair {
 	struct watcher *watcher;
 	struct watched *watched;
+};
+
+struct watch {
+	struct pair pair;
+	UT_hash_handle hh;                         /* watchers::watches, by pair */
 	struct watch *prev, *next;                 /* watched::watches */
 	struct watch *watcher_prev, *watcher_next; /* watcher::watches */
 	enum presence told;
@@ -31,7 +37,6 @@ struct watched {
 	struct user_id user;
 	UT_hash_handle hh;
 	struct watch *watches;
-	uint32_t count;
 };
 
 /* A user against whom all is to be asked again. */
@@ -49,9 +54,9 @@ struct watchers {
 
 	struct watcher *watchers;
 	struct watched *watched;
+	struct watch *watches;
 	struct recheck *rechecks;
 	struct timer retry_timer;
-	size_t count; /* of watches */
 
 	/* The question: the user, and all others, of whom a page is asked at a time. */
 	struct user_id asked;
@@ -79,22 +84,15 @@ static struct watched *find_watched(const struct watchers *watchers, const struc
 	return watched;
 }
 
-/* By the shorter list: a popular user has many watches, and so has a busy session. */
-static struct watch *find_watch(const struct watcher *watcher, const struct watched *watched)
+/* In a table, since both lists may be long: a popular user has many watches, and so has a busy session. */
+static struct watch *find_watch(const struct watchers *watchers, struct watcher *watcher,
+                                struct watched *watched)
 {
+	const struct pair pair = {watcher, watched};
 	struct watch *watch;
 
-	if (!watcher || !watched)
-		return NULL;
-	if (watched->count < watcher->count) {
-		DL_SEARCH_SCALAR(watched->watches, watch, watcher, watcher);
-		return watch;
-	}
-	DL_FOREACH2(watcher->watches, watch, watcher_next) {
-		if (watch->watched == watched)
-			return watch;
-	}
-	return NULL;
+	HASH_FIND(hh, watchers->watches, &pair, sizeof(pair), watch);
+	return watch;
 }
 
 /* A watch's life. */
@@ -127,19 +125,17 @@ static void add_watch(struct watchers *watchers, struct watcher *watcher, struct
 {
 	struct watch *watch = memory_new(sizeof(*watch));
 
-	watch->watcher = watcher;
-	watch->watched = watched;
+	watch->pair = (struct pair){watcher, watched};
 	watch->told = PRESENCE_OFFLINE;
+	HASH_ADD(hh, watchers->watches, pair, sizeof(watch->pair), watch);
 	DL_APPEND(watched->watches, watch);
-	watched->count++;
 	DL_APPEND2(watcher->watches, watch, watcher_prev, watcher_next);
 	watcher->count++;
-	watchers->count++;
 }
 
 static void set_shown(struct watchers *watchers, struct watch *watch, bool is_shown)
 {
-	const struct user_id *user = &watch->watched->user;
+	const struct user_id *user = &watch->pair.watched->user;
 
 	if (watch->is_shown == is_shown)
 		return;
@@ -152,15 +148,14 @@ static void set_shown(struct watchers *watchers, struct watch *watch, bool is_sh
 
 static void remove_watch(struct watchers *watchers, struct watch *watch)
 {
-	struct watched *watched = watch->watched;
-	struct watcher *watcher = watch->watcher;
+	struct watched *watched = watch->pair.watched;
+	struct watcher *watcher = watch->pair.watcher;
 
 	set_shown(watchers, watch, false);
 	DL_DELETE2(watcher->watches, watch, watcher_prev, watcher_next);
 	watcher->count--;
 	DL_DELETE(watched->watches, watch);
-	watched->count--;
-	watchers->count--;
+	HASH_DEL(watchers->watches, watch);
 	free(watch);
 	if (watched->watches)
 		return;
@@ -180,7 +175,7 @@ static void remove_idle_watcher(struct watchers *watchers, struct watcher *watch
 
 static enum presence shown(const struct watchers *watchers, const struct watch *watch)
 {
-	return watch->is_shown ? presence_of(watchers->presence, &watch->watched->user)
+	return watch->is_shown ? presence_of(watchers->presence, &watch->pair.watched->user)
 	                       : PRESENCE_OFFLINE;
 }
 
@@ -193,12 +188,12 @@ static void tell(struct watchers *watchers, struct watch *watch, struct frame **
 	if (watch->told == now)
 		return;
 	if (!*frame)
-		*frame = watchers->needs.encode(watchers->needs.context, &watch->watched->user, now,
-		                                watch->is_shown);
-	if (session_push_signal(watch->watcher->session, *frame))
+		*frame = watchers->needs.encode(watchers->needs.context, &watch->pair.watched->user,
+		                                now, watch->is_shown);
+	if (session_push_signal(watch->pair.watcher->session, *frame))
 		watch->told = now;
 	else
-		watch->watcher->is_behind = true;
+		watch->pair.watcher->is_behind = true;
 }
 
 static void tell_alone(struct watchers *watchers, struct watch *watch)
@@ -238,13 +233,13 @@ void watchers_on_room(struct watchers *watchers, struct session *session)
 /* Watching. */
 
 /* How many of these the session does not watch yet; one that is named twice counts twice. */
-static size_t count_new(const struct watchers *watchers, const struct watcher *watcher,
+static size_t count_new(const struct watchers *watchers, struct watcher *watcher,
                         const struct user_id *users, size_t count)
 {
 	size_t fresh = 0;
 
 	for (size_t i = 0; i < count; i++)
-		fresh += !find_watch(watcher, find_watched(watchers, &users[i]));
+		fresh += !find_watch(watchers, watcher, find_watched(watchers, &users[i]));
 	return fresh;
 }
 
@@ -262,7 +257,7 @@ bool watchers_add(struct watchers *watchers, struct session *session, const stru
 	for (size_t i = 0; i < count; i++) {
 		struct watched *watched = get_watched(watchers, &users[i]);
 
-		if (!find_watch(watcher, watched))
+		if (!find_watch(watchers, watcher, watched))
 			add_watch(watchers, watcher, watched);
 	}
 	return true;
@@ -276,7 +271,8 @@ void watchers_remove(struct watchers *watchers, struct session *session,
 	if (!watcher)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		struct watch *watch = find_watch(watcher, find_watched(watchers, &users[i]));
+		struct watch *watch =
+			find_watch(watchers, watcher, find_watched(watchers, &users[i]));
 
 		if (watch)
 			remove_watch(watchers, watch);
@@ -299,7 +295,7 @@ enum presence watchers_show(struct watchers *watchers, struct session *session,
                             const struct user_id *user, bool is_shown)
 {
 	struct watch *watch =
-		find_watch(find_watcher(watchers, session), find_watched(watchers, user));
+		find_watch(watchers, find_watcher(watchers, session), find_watched(watchers, user));
 
 	if (!watch)
 		return PRESENCE_OFFLINE;
@@ -339,7 +335,7 @@ static void add_watched_of(void *context, struct session *session)
 	const struct watch *watch;
 
 	DL_FOREACH2(watcher ? watcher->watches : NULL, watch, watcher_next)
-		add_id(ids, &watch->watched->user);
+		add_id(ids, &watch->pair.watched->user);
 }
 
 static void sort_once(struct ids *ids)
@@ -363,7 +359,7 @@ static struct ids list_others(const struct watchers *watchers, const struct user
 	const struct watch *watch;
 
 	DL_FOREACH(watched ? watched->watches : NULL, watch)
-		add_id(&ids, session_user(watch->watcher->session));
+		add_id(&ids, session_user(watch->pair.watcher->session));
 	hub_each_session_of(watchers->hub, user, add_watched_of, &ids);
 	sort_once(&ids);
 	return ids;
@@ -438,7 +434,7 @@ static void judge_session(void *context, struct session *session)
 	struct watch *watch;
 
 	DL_FOREACH2(watcher ? watcher->watches : NULL, watch, watcher_next)
-		judge(verdict, watch, &watch->watched->user);
+		judge(verdict, watch, &watch->pair.watched->user);
 }
 
 void watchers_answer(struct watchers *watchers, const bool *is_visible)
@@ -455,7 +451,7 @@ void watchers_answer(struct watchers *watchers, const bool *is_visible)
 		return;
 	}
 	DL_FOREACH(watched ? watched->watches : NULL, watch)
-		judge(&verdict, watch, session_user(watch->watcher->session));
+		judge(&verdict, watch, session_user(watch->pair.watcher->session));
 	hub_each_session_of(watchers->hub, &watchers->asked, judge_session, &verdict);
 	watchers->others_done += verdict.count;
 	if (watchers->others_done < watchers->others_count) {
@@ -475,7 +471,7 @@ void watchers_recheck(struct watchers *watchers, const struct user_id *user)
 {
 	struct recheck *recheck;
 
-	if (!watchers->count ||
+	if (!watchers->watches ||
 	    (!find_watched(watchers, user) && !hub_has_user(watchers->hub, user)))
 		return;
 	HASH_FIND(hh, watchers->rechecks, user->text, sizeof(user->text), recheck);
@@ -523,5 +519,5 @@ void watchers_destroy(struct watchers *watchers)
 
 size_t watchers_count(const struct watchers *watchers)
 {
-	return watchers->count;
+	return HASH_COUNT(watchers->watches);
 }

@@ -64,7 +64,7 @@
 #define LIMIT_TYPING_MEMBERS                                                                       \
 	100 /* typing in a larger group is told to nobody: it grows with the square */
 #define LIMIT_WATCHED_USERS                                                                        \
-	500 /* whose presence one session watches: 64 bytes each, and their news */
+	500 /* whose presence one session watches: 130 bytes each, and their news */
 #define LIMIT_USER_NOTIFICATIONS 500 /* that wait for one user: what nobody reads must not grow */
 #define LIMIT_SERVICE_NOTIFICATIONS 200 /* of them, of one service: none crowds out the others */
 #define LIMIT_NOTIFICATION_BYTES 16384  /* a payload: four fit a frame */

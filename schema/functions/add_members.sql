@@ -1,7 +1,7 @@
 -- Adds users to a group; who is a member already is left out.
 --
 -- Called by: the bridge (store/change). The event names those who were added, in order of id. Nothing of what
--- came before their adding counts as unread. Status: see store/change.h.
+-- came before their adding counts as unread. Status: see store/change.h. Plans: see append.
 create or replace function martlet.add_members(
     p_conversation uuid,
     p_user text,
@@ -34,16 +34,19 @@ begin
 
     select array_agg(distinct u.id collate "C" order by u.id collate "C") into v_event.users
     from unnest(p_users) as u (id)
-    where not exists (
-        select from members m
+    left join lateral (
+        select m.user_id
+        from members m
         where m.conversation_id = p_conversation and m.user_id = u.id and m.left_seq is null
-    );
+        offset 0
+    ) m on true
+    where m.user_id is null;
     if v_event.users is null then
         return query select 1::smallint, null::events;
         return;
     end if;
 
-    if exists (select from unnest(v_event.users) as u (id) where is_blocked(p_user, u.id)) then
+    if is_blocked_by_any(p_user, v_event.users) then
         return query select 12::smallint, null::events;
         return;
     end if;

@@ -36,7 +36,7 @@ begin
     select array_agg(distinct u.id collate "C" order by u.id collate "C") into v_members
     from unnest(p_members || p_owner) as u (id);
 
-    if exists (select from unnest(v_members) as u (id) where is_blocked(p_owner, u.id)) then
+    if is_blocked_by_any(p_owner, v_members) then
         return query select 3::smallint, null::timestamptz, null::text[];
         return;
     end if;

@@ -5,6 +5,7 @@
 -- 1 it was as far already, 2 no such conversation for this user, 3 beyond the end of the log. `is_told`: others are
 -- told, since the conversation has at most p_receipt_members members.
 -- Locks: the members' rows, in order; then the versions' rows, in order.
+-- Plans: see append.
 create or replace function martlet.mark_receipts(
     p_conversations uuid[],
     p_users text[],
@@ -21,10 +22,17 @@ as $$
 #variable_conflict use_column
 begin
     perform
-    from unnest(p_conversations, p_users) as i (conversation_id, user_id)
-    join members m on m.conversation_id = i.conversation_id and m.user_id = i.user_id
-    order by m.conversation_id, m.user_id
-    for no key update of m;
+    from (
+        select u.conversation_id, u.user_id
+        from unnest(p_conversations, p_users) as u (conversation_id, user_id)
+        order by u.conversation_id, u.user_id collate "C"
+    ) i
+    cross join lateral (
+        select
+        from members m
+        where m.conversation_id = i.conversation_id and m.user_id = i.user_id
+        for no key update of m
+    ) m;
 
     return query
     with judged as materialized (
@@ -47,10 +55,19 @@ begin
             end)::smallint as status
         from unnest(p_conversations, p_users, p_delivered_seqs, p_read_seqs)
             with ordinality as i (conversation_id, user_id, delivered_seq, read_seq, ord)
-        left join members m
-            on m.conversation_id = i.conversation_id and m.user_id = i.user_id
-            and m.left_seq is null
-        left join conversations c on c.id = m.conversation_id
+        left join lateral (
+            select m.*
+            from members m
+            where m.conversation_id = i.conversation_id and m.user_id = i.user_id
+                and m.left_seq is null
+            offset 0
+        ) m on true
+        left join lateral (
+            select c.last_seq, c.member_count
+            from conversations c
+            where c.id = m.conversation_id
+            offset 0
+        ) c on true
     ),
 
     moved as (

@@ -1,6 +1,5 @@
 #include "bench/crowd.h"
 
-#include <martlet/v1/frame.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #define ARENA_BYTES (1 << 20)
 #define REFUSED_TOLD 5
 #define TURN_NS 10000000u
+#define UNTIMED_MOST 15 /* request_ids of commands whose answer is not timed */
 
 uint64_t now_ns(void)
 {
@@ -30,13 +30,20 @@ static _Noreturn void die(const char *what, const char *which)
 	exit(1);
 }
 
-void crowd_init(struct crowd *crowd, const char *tokens, size_t count, uint16_t port)
+void crowd_init(struct crowd *crowd, const char *tokens, size_t first, size_t count, uint16_t port)
 {
 	FILE *file = fopen(tokens, "re");
 	char token[2048];
 
-	*crowd = (struct crowd){.count = count, .port = port, .loop = epoll_create1(EPOLL_CLOEXEC)};
+	*crowd = (struct crowd){.count = count,
+	                        .port = port,
+	                        .loop = epoll_create1(EPOLL_CLOEXEC),
+	                        .connecting_most = CONNECTING_MOST};
 	crowd->clients = calloc(count, sizeof(*crowd->clients));
+	for (size_t i = 0; file && i < first; i++) {
+		if (fscanf(file, "%*s %*s") == EOF)
+			die("too few users in", tokens);
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct client *client = &crowd->clients[i];
 
@@ -46,6 +53,17 @@ void crowd_init(struct crowd *crowd, const char *tokens, size_t count, uint16_t 
 		client->crowd = crowd;
 	}
 	fclose(file);
+}
+
+void crowd_done(struct crowd *crowd)
+{
+	for (size_t i = 0; i < crowd->count; i++) {
+		if (crowd->clients[i].socket.loop)
+			socket_close(&crowd->clients[i].socket);
+		free(crowd->clients[i].token);
+	}
+	free(crowd->clients);
+	close(crowd->loop);
 }
 
 static void send_frame(struct client *client, const Martlet__V1__ClientFrame *frame)
@@ -63,7 +81,15 @@ static void greet(struct client *client)
 {
 	Martlet__V1__ClientFrame frame = MARTLET__V1__CLIENT_FRAME__INIT;
 	Martlet__V1__Hello hello = MARTLET__V1__HELLO__INIT;
+	Martlet__V1__Cursor cursor = MARTLET__V1__CURSOR__INIT;
+	Martlet__V1__Cursor *cursors[] = {&cursor};
 
+	if (client->has_cursor) {
+		cursor.conversation_id = client->conversation;
+		cursor.seq = client->seq;
+		hello.n_cursors = 1;
+		hello.cursors = cursors;
+	}
 	hello.token = client->token;
 	hello.device = (char *)(uintptr_t) "bench";
 	hello.client = (char *)(uintptr_t) "bench/1";
@@ -88,6 +114,16 @@ static void take_message(struct window *window, const Martlet__V1__Message *mess
 	latency_add(&window->latency, window->last_ns - due_ns);
 }
 
+static void take_event(struct client *client, const Martlet__V1__ConversationEvent *event)
+{
+	client->seq = event->seq;
+	if (event->kind_case != MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE)
+		return;
+	take_message(&client->crowd->window, event->message);
+	if (client->crowd->on_message)
+		client->crowd->on_message(client, event->seq);
+}
+
 static void take_welcome(struct client *client, const char *node)
 {
 	struct crowd *crowd = client->crowd;
@@ -110,8 +146,13 @@ static void take_ready(struct client *client)
 
 static void take_reply(struct client *client, const Martlet__V1__Reply *reply)
 {
+	struct crowd *crowd = client->crowd;
+
+	if (reply->request_id > UNTIMED_MOST)
+		latency_add(&crowd->answers,
+		            now_ns() - crowd->asked_ns[reply->request_id % ASKED_MOST]);
 	if (reply->result_case == MARTLET__V1__REPLY__RESULT_ERROR &&
-	    client->crowd->refused++ < REFUSED_TOLD)
+	    crowd->refused++ < REFUSED_TOLD)
 		fprintf(stderr, "refused: %s\n", reply->error->message);
 }
 
@@ -119,9 +160,11 @@ static void take_item(struct client *client, const Martlet__V1__Item *item)
 {
 	const Martlet__V1__Conversation *conversation = NULL;
 
+	if ((size_t)item->kind_case < ITEM_KINDS)
+		client->crowd->items[item->kind_case]++;
+	client->presences += item->kind_case == MARTLET__V1__ITEM__KIND_PRESENCE_CHANGED;
 	if (item->kind_case == MARTLET__V1__ITEM__KIND_EVENT) {
-		if (item->event->kind_case == MARTLET__V1__CONVERSATION_EVENT__KIND_MESSAGE)
-			take_message(&client->crowd->window, item->event->message);
+		take_event(client, item->event);
 	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_WELCOME) {
 		take_welcome(client, item->welcome->node);
 	} else if (item->kind_case == MARTLET__V1__ITEM__KIND_READY) {
@@ -136,6 +179,8 @@ static void take_item(struct client *client, const Martlet__V1__Item *item)
 		/* The pair of a scenario before this one. */
 		conversation = item->conversation_state->conversation;
 	}
+	if (item->kind_case == MARTLET__V1__ITEM__KIND_CONVERSATION_STATE && !client->has_cursor)
+		client->seq = item->conversation_state->conversation->last_seq;
 	if (conversation)
 		snprintf(client->conversation, sizeof(client->conversation), "%s",
 		         conversation->id);
@@ -203,19 +248,43 @@ void crowd_turn(struct crowd *crowd, uint64_t wait_ns)
 
 /* ---- what is asked for ---- */
 
+void crowd_open(struct crowd *crowd, size_t client)
+{
+	socket_open(&crowd->clients[client].socket, crowd->port, crowd->tls, crowd->loop);
+	crowd->opened++;
+	while (crowd->opened - crowd->ready > crowd->connecting_most)
+		crowd_turn(crowd, TURN_NS);
+}
+
+void crowd_close(struct crowd *crowd, size_t which)
+{
+	struct client *client = &crowd->clients[which];
+
+	socket_close(&client->socket);
+	crowd->opened--;
+	crowd->ready -= client->is_ready;
+	crowd->node_clients[client->node] -= client->is_ready;
+	client->has_greeted = false;
+	client->is_ready = false;
+}
+
+void crowd_ask(struct crowd *crowd, size_t client, Martlet__V1__ClientFrame *frame, uint64_t due_ns)
+{
+	crowd->asked = crowd->asked > UNTIMED_MOST ? crowd->asked + 1 : UNTIMED_MOST + 1;
+	crowd->asked_ns[crowd->asked % ASKED_MOST] = due_ns;
+	frame->request_id = crowd->asked;
+	send_frame(&crowd->clients[client], frame);
+}
+
 void crowd_connect(struct crowd *crowd, size_t upto)
 {
-	for (; crowd->opened < upto; crowd->opened++) {
-		socket_open(&crowd->clients[crowd->opened].socket, crowd->port, crowd->tls,
-		            crowd->loop);
-		while (crowd->opened - crowd->ready >= CONNECTING_MOST)
-			crowd_turn(crowd, TURN_NS);
-	}
+	while (crowd->opened < upto)
+		crowd_open(crowd, crowd->opened);
 	while (crowd->ready < upto)
 		crowd_turn(crowd, TURN_NS);
 }
 
-static void make_uuid(char text[37])
+void crowd_make_uuid(char text[37])
 {
 	static uint64_t last;
 	uint64_t now = now_ns();
@@ -242,7 +311,7 @@ void crowd_create_group(struct crowd *crowd)
 	char **members = calloc(crowd->count, sizeof(char *));
 	char id[37];
 
-	make_uuid(id);
+	crowd_make_uuid(id);
 	for (size_t i = 1; i < crowd->count; i++)
 		members[i - 1] = crowd->clients[i].user;
 	create.conversation_id = id;
@@ -310,7 +379,7 @@ void crowd_send(struct crowd *crowd, size_t from, uint64_t due_ns)
 	uint8_t body[BODY_BYTES] = {0};
 	char id[37];
 
-	make_uuid(id);
+	crowd_make_uuid(id);
 	memcpy(body, &due_ns, sizeof(due_ns));
 	send.conversation_id = client->conversation;
 	send.client_message_id = id;

@@ -4,6 +4,7 @@
  *   load idle-tls PORT TOKENS CLIENTS 0 SECONDS GROUP...      the same over TLS
  *   load fanout   PORT TOKENS CLIENTS RATE SECONDS GROUP...   one group of all, one of them speaks
  *   load pairs    PORT TOKENS CLIENTS RATE SECONDS GROUP...   direct chats, all speak in turn
+ *   load group    PORT TOKENS "SIZE SIZE" RATE SECONDS GROUP...   large groups: see bench/group.h
  *
  * TOKENS is a file with one "user token" a line, GROUP is "NAME=PID,PID", a row of the report; names of workers
  * begin with "worker".
@@ -13,6 +14,7 @@
  */
 #include "bench/crowd.h"
 #include "bench/floor.h"
+#include "bench/group.h"
 #include "bench/processes.h"
 
 #include <stdio.h>
@@ -39,6 +41,7 @@ struct options {
 	uint16_t port;
 	const char *tokens;
 	size_t clients;
+	const char *sizes; /* the same, as it was given */
 	double rate;
 	double seconds;
 };
@@ -202,7 +205,7 @@ static void run_pairs(const struct options *options)
 	struct crowd crowd;
 	struct measure measure = {0};
 
-	crowd_init(&crowd, options->tokens, options->clients, options->port);
+	crowd_init(&crowd, options->tokens, 0, options->clients, options->port);
 	crowd_connect(&crowd, crowd.count);
 	crowd_open_pairs(&crowd);
 	segment(&crowd, &measure, options->rate, options->seconds, crowd.count, 2);
@@ -222,8 +225,8 @@ static void run_fanout(const struct options *options)
 	uint16_t raw_port;
 
 	add_group("raw floor", floor_start(&raw_port));
-	crowd_init(&crowd, options->tokens, options->clients, options->port);
-	crowd_init(&raw, options->tokens, options->clients, raw_port);
+	crowd_init(&crowd, options->tokens, 0, options->clients, options->port);
+	crowd_init(&raw, options->tokens, 0, options->clients, raw_port);
 	raw.is_raw = true;
 	crowd_connect(&crowd, crowd.count);
 	crowd_connect(&raw, raw.count);
@@ -279,7 +282,7 @@ static void run_idle(const struct options *options)
 		exit(2);
 	}
 	count = (double)(options->clients - IDLE_FIRST);
-	crowd_init(&crowd, options->tokens, options->clients, options->port);
+	crowd_init(&crowd, options->tokens, 0, options->clients, options->port);
 	if (strcmp(options->scenario, "idle-tls") == 0)
 		crowd.tls = make_tls();
 	crowd_connect(&crowd, IDLE_FIRST);
@@ -306,15 +309,26 @@ static void run_idle(const struct options *options)
 	}
 }
 
+static void run_group(const struct options *options)
+{
+	group_run(&(struct group_options){
+		.tokens = options->tokens,
+		.port = options->port,
+		.sizes = options->sizes,
+		.rate = options->rate,
+		.seconds = options->seconds,
+		.groups = groups,
+		.groups_count = groups_count,
+	});
+}
+
 static const struct scenario {
 	const char *name;
 	void (*run)(const struct options *options);
 	size_t crowds;
 } scenarios[] = {
-	{"idle", run_idle, 1},
-	{"idle-tls", run_idle, 1},
-	{"fanout", run_fanout, 2},
-	{"pairs", run_pairs, 1},
+	{"idle", run_idle, 1},   {"idle-tls", run_idle, 1}, {"fanout", run_fanout, 2},
+	{"pairs", run_pairs, 1}, {"group", run_group, 1},
 };
 
 static const struct scenario *find_scenario(const char *name)
@@ -346,15 +360,17 @@ int main(int argc, char **argv)
 	struct options options;
 
 	if (!scenario || argc < 7 || argc > 7 + GROUPS_MOST - 2) {
-		fprintf(stderr, "usage: load idle|idle-tls|fanout|pairs PORT TOKENS CLIENTS RATE "
-		                "SECONDS [NAME=PID,PID]...\n");
+		fprintf(stderr,
+		        "usage: load idle|idle-tls|fanout|pairs|group PORT TOKENS CLIENTS RATE "
+		        "SECONDS [NAME=PID,PID]...\n");
 		return 2;
 	}
 	options = (struct options){
 		.scenario = argv[1],
 		.port = (uint16_t)strtoul(argv[2], NULL, 10),
 		.tokens = argv[3],
-		.clients = strtoul(argv[4], NULL, 10),
+		.clients = group_connections(argv[4]),
+		.sizes = argv[4],
 		.rate = strtod(argv[5], NULL),
 		.seconds = strtod(argv[6], NULL),
 	};

@@ -121,8 +121,9 @@ void socket_open(struct socket *socket_, uint16_t port, SSL_CTX *tls, int loop)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = socket_};
 	int on = 1;
 
-	*socket_ =
-		(struct socket){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .loop = loop};
+	*socket_ = (struct socket){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	                           .loop = loop,
+	                           .received = socket_->received};
 	if (socket_->fd < 0)
 		die("socket");
 	setsockopt(socket_->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -140,6 +141,15 @@ void socket_open(struct socket *socket_, uint16_t port, SSL_CTX *tls, int loop)
 	memcpy(grow(&socket_->out, sizeof(request) - 1), request, sizeof(request) - 1);
 	socket_->out.size += sizeof(request) - 1;
 	flush(socket_);
+}
+
+void socket_close(struct socket *socket_)
+{
+	SSL_free(socket_->tls);
+	close(socket_->fd);
+	free(socket_->in.at);
+	free(socket_->out.at);
+	*socket_ = (struct socket){.fd = -1, .received = socket_->received};
 }
 
 static void queue(struct socket *socket_, uint8_t kind, const uint8_t *bytes, size_t size)
@@ -233,6 +243,7 @@ void socket_turn(struct socket *socket_,
 		size = read_some(socket_, room);
 		memcpy(grow(&socket_->in, size), room, size);
 		socket_->in.size += size;
+		socket_->received += size;
 	} while (socket_->tls && size);
 	if (!socket_->is_open && socket_->in.size)
 		take_upgrade(socket_);

@@ -26,10 +26,14 @@ struct socket {
 	bool waits_to_write;
 	struct bytes in;
 	struct bytes out;
+	uint64_t received; /* bytes, also of those before it in this place */
 };
 
 /* Connects to 127.0.0.1, asks for the upgrade, and joins the loop; its events point to the socket. */
 void socket_open(struct socket *socket, uint16_t port, SSL_CTX *tls, int loop);
+
+/* Goes away without a word, as a client does whose network is gone. */
+void socket_close(struct socket *socket);
 
 /* Queues one binary message of at most 64 KiB and writes what can be written. */
 void socket_send(struct socket *socket, const uint8_t *bytes, size_t size);

@@ -208,6 +208,7 @@ start_mosquitto() {
 		echo "listener $port 127.0.0.1"
 		echo "password_file $folder/users"
 		[ "$(id -u)" != 0 ] || echo "user root"
+		printf '%b' "${MOSQUITTO_OPTIONS:-}"
 	} >"$folder/mosquitto.conf"
 	start_server TERM "$log" mosquitto -c "$folder/mosquitto.conf"
 	echo "$server_pid" >"$folder/pid"

@@ -7,6 +7,7 @@
 #include "link/link.h"
 #include "model/topic.h"
 #include "protocol/encode.h"
+#include "protocol/encode_notifications.h"
 #include "store/people.h"
 #include "store/query.h"
 
@@ -100,6 +101,28 @@ void topics_user(struct topics *topics, const struct user_id *user, struct frame
 
 	if (is_user_heard(topics, user))
 		link_publish(topics->link, topic.text, frame->bytes, frame->size, 1);
+}
+
+void topics_notification(struct topics *topics, const struct notification_change *change,
+                         const struct notification *notification)
+{
+	struct notification its;
+	struct frame *frame;
+
+	if (!is_user_heard(topics, &change->user))
+		return;
+	if (change->gone_count) {
+		frame = encode_notifications_acked(change->gone, change->gone_count);
+		topics_user(topics, &change->user, frame);
+		frame_unref(frame);
+	}
+	if (!notification)
+		return;
+	its = *notification;
+	its.number = change->number;
+	frame = encode_notification_batch(&its, 1, false, false);
+	topics_user(topics, &change->user, frame);
+	frame_unref(frame);
 }
 
 static void tell_left(struct topics *topics, const struct event *event)

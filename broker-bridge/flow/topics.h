@@ -22,6 +22,7 @@
 #include "model/event.h"
 #include "model/frame.h"
 #include "model/id.h"
+#include "model/notification.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +65,10 @@ void topics_joined(struct topics *topics, const struct uuid *conversation,
 void topics_signal(struct topics *topics, const struct uuid *conversation,
                    const struct user_id *about, struct frame *frame);
 void topics_user(struct topics *topics, const struct user_id *user, struct frame *frame);
+
+/* A user's notifications changed; `notification` is NULL if none was stored, or it is not known here. */
+void topics_notification(struct topics *topics, const struct notification_change *change,
+                         const struct notification *notification);
 
 /* How many wait for an answer of the store. */
 size_t topics_pending(const struct topics *topics);

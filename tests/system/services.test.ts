@@ -1,7 +1,6 @@
 /** Services that tell users something, over MQTT: any payload by mosquitto_pub, a Notify, or `martlet notify`. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
 import mqtt, { type MqttClient } from "mqtt";
 import {
@@ -11,12 +10,19 @@ import {
   readServerFrame,
   writeNotify,
 } from "../../clients/web/src/gen/martlet.js";
-import { closePhones, phone, root, type Version, versions } from "./mqtt.ts";
+import {
+  broker,
+  closePhones,
+  loginWords,
+  phone,
+  root,
+  serviceLogin,
+  type Version,
+  versions,
+} from "./mqtt.ts";
 import { freshUser, server, until } from "./support.ts";
 import { closeWires, codeOf, connect, textBytes, uuid, type Wire } from "./wire.ts";
 
-const { MARTLET_MQTT_USER: known = "" } = process.env;
-const passwordFile = `${server.folder}/device.password`;
 const clients: MqttClient[] = [];
 
 after(async () => {
@@ -44,9 +50,8 @@ interface Service {
 async function service(version: Version = 5): Promise<Service> {
   const name = freshUser("shop");
   const answers: Answer[] = [];
-  const client = await mqtt.connectAsync(process.env.MARTLET_MQTT ?? "", {
-    username: known,
-    password: known,
+  const client = await mqtt.connectAsync(broker, {
+    ...serviceLogin(name),
     clientId: `service:${name}/1`,
     protocolVersion: version,
     reconnectPeriod: 0,
@@ -164,13 +169,10 @@ describe("a service notifies", () => {
 });
 
 describe("martlet notify", () => {
-  writeFileSync(passwordFile, `${known}\n`);
   const notify = (...words: string[]) =>
-    spawnSync(
-      server.binary,
-      ["notify", ...words, "--login", known, "--password-file", passwordFile, "-c", server.config],
-      { encoding: "utf8" },
-    );
+    spawnSync(server.binary, ["notify", ...words, ...loginWords(), "-c", server.config], {
+      encoding: "utf8",
+    });
 
   it("tells users, waits until it is durable, and says by its exit code how it went", async () => {
     const alice = await connect(freshUser("alice"));

@@ -624,8 +624,7 @@ static void create_flow(struct worker *worker)
 			.pending = LIMIT_TOPICS_PENDING,
 			.at_once = LIMIT_TOPICS_AT_ONCE,
 		},
-		&(struct topics_needs){.context = worker}, worker->hub, worker->store,
-		worker->link);
+		&(struct topics_needs){.context = worker}, worker->store, worker->link);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   worker->topics, config->mosquitto.shards);
 	worker->signals = signals_create(

@@ -46,7 +46,7 @@ export interface PhoneOptions {
   version?: Version;
   /** Seconds that the session outlives the connection; 0: a clean one. */
   keepS?: number;
-  will?: { topic: string; payload: Buffer };
+  login?: { username: string; password: string };
 }
 
 const phones = new Set<Phone>();
@@ -65,6 +65,12 @@ export const login = (user: string): { username: string; password: string } => {
   const known = process.env.MARTLET_MQTT_USER;
   return known ? { username: known, password: known } : { username: user, password: token(user) };
 };
+
+/** A bridge's: it may do everything. */
+export const bridgeLogin = (): { username: string; password: string } => ({
+  username: "bridge",
+  password: readFileSync(`${server.folder}/mosquitto/password`, "utf8").trim(),
+});
 
 const base = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
@@ -98,7 +104,7 @@ export async function phone(user: string, options: PhoneOptions = {}): Promise<P
   const arrivals: Arrival[] = [];
   const waiting = new Map<number, (reply: Reply) => void>();
   const client = mqtt.connect(broker, {
-    ...login(user),
+    ...(options.login ?? login(user)),
     clientId: `${user}/${device}`,
     protocolVersion: version,
     clean: keepS === 0,

@@ -12,6 +12,7 @@ static const struct {
 	{"migrate", cli_migrate, "bring the database to this release's schema"},
 	{"token", cli_token, "print a token for a user, for development and tests"},
 	{"chat", cli_chat, "talk over MQTT, in a terminal or in a script"},
+	{"notify", cli_notify, "tell users something, as a service"},
 	{"check-config", cli_check_config,
          "print the configuration in force, or what is wrong with it"},
 	{"version", cli_version, "print the version"},

@@ -590,7 +590,7 @@ static void create_notify(struct worker *worker)
 			.sweep_ms = LIMIT_SWEEP_MS,
 		},
 		&(struct absent_needs){worker, on_waiting}, worker->hub, worker->store,
-		worker->link, worker->watching, &worker->timers);
+		worker->link, worker->topics, worker->watching, &worker->timers);
 	resume_set_notify(worker->resume, worker->notify);
 	sweep_set_notify(worker->sweep, worker->notify);
 	worker->pickup = pickup_create(
@@ -624,8 +624,7 @@ static void create_flow(struct worker *worker)
 			.pending = LIMIT_TOPICS_PENDING,
 			.at_once = LIMIT_TOPICS_AT_ONCE,
 		},
-		&(struct topics_needs){.context = worker}, worker->hub, worker->store,
-		worker->link);
+		&(struct topics_needs){.context = worker}, worker->store, worker->link);
 	worker->announce = announce_create(worker->hub, worker->link, worker->resume,
 	                                   worker->topics, config->mosquitto.shards);
 	worker->signals = signals_create(

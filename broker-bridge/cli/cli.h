@@ -11,6 +11,7 @@ int cli_migrate(int argc, char **argv);
 int cli_token(int argc, char **argv);
 int cli_check_config(int argc, char **argv);
 int cli_chat(int argc, char **argv);
+int cli_notify(int argc, char **argv);
 int cli_version(int argc, char **argv);
 
 /* The configuration of a subcommand whose only option is -c FILE (else MARTLET_CONFIG, else

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "flow/topics.h"
 #include "hub/hub.h"
 #include "link/link.h"
 #include "model/notification.h"
@@ -32,6 +33,7 @@ struct notify {
 	struct hub *hub;
 	struct store *store;
 	struct link *link;
+	struct topics *topics;
 	struct timers *timers;
 	struct absent *absent;
 
@@ -244,6 +246,7 @@ static void tell(struct notify *notify, const struct notification *notification,
 
 	for (size_t i = 0; i < count; i++) {
 		tell_here(notify, &changes[i], notification);
+		topics_notification(notify->topics, &changes[i], notification);
 		placed[i].shard = shard_of_user(&changes[i].user, notify->options.shards);
 		placed[i].change = changes[i];
 	}
@@ -547,7 +550,8 @@ void notify_on_user_idle(struct notify *notify, const struct user_id *user)
 
 struct notify *notify_create(const struct notify_options *options, const struct absent_needs *needs,
                              struct hub *hub, struct store *store, struct link *link,
-                             struct watching *watching, struct timers *timers)
+                             struct topics *topics, struct watching *watching,
+                             struct timers *timers)
 {
 	struct notify *notify = memory_new(sizeof(*notify));
 
@@ -555,6 +559,7 @@ struct notify *notify_create(const struct notify_options *options, const struct 
 	notify->hub = hub;
 	notify->store = store;
 	notify->link = link;
+	notify->topics = topics;
 	notify->timers = timers;
 	notify->absent = absent_create(needs, hub, store, watching, timers);
 	notify->retry_timer.on_due = on_retry_due;

@@ -40,6 +40,7 @@
 struct hub;
 struct link;
 struct notify;
+struct topics;
 
 struct notify_options {
 	uint32_t shards;
@@ -53,7 +54,8 @@ struct notify_options {
  * a user until it comes back, from one node of all. */
 struct notify *notify_create(const struct notify_options *options, const struct absent_needs *needs,
                              struct hub *hub, struct store *store, struct link *link,
-                             struct watching *watching, struct timers *timers);
+                             struct topics *topics, struct watching *watching,
+                             struct timers *timers);
 void notify_stop(struct notify *notify);
 void notify_destroy(struct notify *notify);
 

@@ -9,7 +9,7 @@
  * got no answer repeats its send, which publishes the event again.
  *
  * A signal goes to all who read the topic, so it is not published where it could go across a block: if the one whom it
- * is about is in a block relation with anybody.
+ * is about is in a block relation with anybody. The store is asked, for all signals of a moment at once.
  *
  * Owns:     what waits for an answer of the store.
  * Lifetime: topics_create; topics_stop before the store is closed; topics_destroy after it.
@@ -22,12 +22,12 @@
 #include "model/event.h"
 #include "model/frame.h"
 #include "model/id.h"
+#include "model/notification.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct hub;
 struct link;
 struct store;
 struct topics;
@@ -42,14 +42,15 @@ struct topics_needs {
 
 struct topics_options {
 	bool is_on; /* otherwise nothing is published */
-	uint32_t
-		pending; /* joined users whose conversation waits to be read; beyond it they find it themselves */
+	/* Joined users whose conversation waits to be read, who beyond it find it themselves; and signals that wait
+	 * for blocks to be read. */
+	uint32_t pending;
 	uint32_t at_once; /* of them, asked of the store at the same time */
 };
 
 /* The rooms are borrowed for its life. */
 struct topics *topics_create(const struct topics_options *options, const struct topics_needs *needs,
-                             struct hub *hub, struct store *store, struct link *link);
+                             struct store *store, struct link *link);
 void topics_stop(struct topics *topics);
 void topics_destroy(struct topics *topics);
 
@@ -64,6 +65,10 @@ void topics_joined(struct topics *topics, const struct uuid *conversation,
 void topics_signal(struct topics *topics, const struct uuid *conversation,
                    const struct user_id *about, struct frame *frame);
 void topics_user(struct topics *topics, const struct user_id *user, struct frame *frame);
+
+/* A user's notifications changed; `notification` is NULL if none was stored, or it is not known here. */
+void topics_notification(struct topics *topics, const struct notification_change *change,
+                         const struct notification *notification);
 
 /* How many wait for an answer of the store. */
 size_t topics_pending(const struct topics *topics);

@@ -7,6 +7,9 @@
  * answer goes there too, with the correlation data; any other is ignored, or this node would publish wherever it
  * is told to.
  *
+ * Services come in here too: what is on martlet/v1/svc/{service}/notify is told to users, and answered where they ask
+ * for it, at or below martlet/v1/svc/{service}/response.
+ *
  * Mosquitto may bring a command twice, after a death for one. Commands bear that, as they bear a client's retry.
  *
  * Owns:     the connection that takes commands (link/ingest.h); what is known of each until it is answered.
@@ -26,7 +29,7 @@ struct dispatcher;
 struct link;
 struct mqtt_door;
 
-/* Both are borrowed for its life; answers go by the link. */
+/* What is to be heard the door adds to the options. Both rooms are borrowed for its life; answers go by the link. */
 struct mqtt_door *mqtt_door_create(const struct ingest_options *options,
                                    struct dispatcher *dispatcher, struct link *link);
 

@@ -60,10 +60,3 @@ void hub_forget_blocked(struct hub *hub, const struct user_id *id)
 	if (user)
 		blocked_done(&user->blocked);
 }
-
-bool hub_has_no_blocks(const struct hub *hub, const struct user_id *id)
-{
-	const struct hub_user *user = hub_find_user(hub, id);
-
-	return user && user->blocked.is_known && !user->blocked.is_all && !user->blocked.count;
-}

@@ -20,7 +20,6 @@
 
 #include "hub/hub.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Those in a block relation with the user, in order of id (by bytes), each once; the array is copied. */
@@ -32,8 +31,5 @@ void hub_set_all_blocked(struct hub *hub, const struct user_id *user);
 
 /* They have changed, and will be read again. */
 void hub_forget_blocked(struct hub *hub, const struct user_id *user);
-
-/* It is known that the user is here and in no block relation. */
-bool hub_has_no_blocks(const struct hub *hub, const struct user_id *user);
 
 #endif

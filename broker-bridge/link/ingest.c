@@ -5,7 +5,6 @@
 #include "base/must.h"
 #include "base/pace.h"
 #include "base/random.h"
-#include "model/topic.h"
 
 #include <errno.h>
 #include <mosquitto.h>
@@ -35,6 +34,7 @@ struct ingest {
 	struct ingest_needs needs;
 	char *strings[3]; /* host, user, password: what options point to */
 	char client_id[CLIENT_ID_BYTES];
+	char *filters[INGEST_FILTERS_MOST];
 	struct backoff backoff;
 
 	struct mosquitto *mosquitto;
@@ -161,17 +161,15 @@ static const char *reason_of(int result)
 /* Always, whatever the session has: Mosquitto forgets shared subscriptions when it is started again. */
 static void subscribe(struct ingest *ingest)
 {
-	struct topic all_up = topic_all_up();
-
-	mosquitto_subscribe(ingest->mosquitto, NULL, all_up.text, 1);
+	mosquitto_subscribe_multiple(ingest->mosquitto, NULL, (int)ingest->options.filters_count,
+	                             ingest->filters, 1, 0, NULL);
 }
 
 static void unsubscribe(struct ingest *ingest)
 {
-	struct topic all_up = topic_all_up();
-
 	ingest->has_heard = false;
-	mosquitto_unsubscribe(ingest->mosquitto, NULL, all_up.text);
+	mosquitto_unsubscribe_multiple(ingest->mosquitto, NULL, (int)ingest->options.filters_count,
+	                               ingest->filters, NULL);
 }
 
 static void on_connect(struct mosquitto *mosquitto, void *context, int result, int flags,
@@ -211,9 +209,11 @@ static void on_subscribe(struct mosquitto *mosquitto, void *context, int message
 	(void)mosquitto;
 	(void)message_id;
 	(void)properties;
-	if (count < 1 || granted[0] > 2) {
-		log_limited(LOG_ERROR, "mosquitto denied the subscription to commands");
-		return;
+	for (int i = 0; i < count; i++) {
+		if (granted[i] > 2) {
+			log_limited(LOG_ERROR, "mosquitto denied a subscription to commands");
+			return;
+		}
 	}
 	ingest->is_up = true;
 	log_info("commands over mqtt are heard");
@@ -246,28 +246,90 @@ static void on_publish(struct mosquitto *mosquitto, void *context, int message_i
 		ingest->unconfirmed--;
 }
 
-static void give(struct ingest *ingest, const struct mosquitto_message *message,
-                 const mosquitto_property *properties)
-{
-	char *response_topic = NULL;
-	void *correlation = NULL;
-	uint16_t correlation_size = 0;
+/* libmosquitto gives copies, which are kept here until the message has been given on. */
+struct properties {
+	char *response_topic;
+	void *correlation;
+	uint16_t correlation_size;
+	char *content_type;
+	uint32_t expiry_s;
+	char *words[3]; /* of user properties, in the order of word_names */
+};
 
-	mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &response_topic,
+static const char *const word_names[] = {"id", "kind", "collapse"};
+
+/* The first of each name counts; what has another name is not ours. */
+static void keep_word(struct properties *properties, char *name, char *value)
+{
+	for (size_t i = 0; i < sizeof(word_names) / sizeof(word_names[0]); i++) {
+		if (value && strcmp(name, word_names[i]) == 0 && !properties->words[i]) {
+			properties->words[i] = value;
+			value = NULL;
+		}
+	}
+	free(name);
+	free(value);
+}
+
+static void read_properties(const mosquitto_property *given, struct properties *ret_properties)
+{
+	const mosquitto_property *at = given;
+	bool is_next = false;
+	char *name;
+	char *value;
+
+	*ret_properties = (struct properties){.expiry_s = 0};
+	mosquitto_property_read_string(given, MQTT_PROP_RESPONSE_TOPIC,
+	                               &ret_properties->response_topic, false);
+	mosquitto_property_read_binary(given, MQTT_PROP_CORRELATION_DATA,
+	                               &ret_properties->correlation,
+	                               &ret_properties->correlation_size, false);
+	mosquitto_property_read_string(given, MQTT_PROP_CONTENT_TYPE, &ret_properties->content_type,
 	                               false);
-	mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &correlation,
-	                               &correlation_size, false);
+	mosquitto_property_read_int32(given, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL,
+	                              &ret_properties->expiry_s, false);
+	while ((at = mosquitto_property_read_string_pair(at, MQTT_PROP_USER_PROPERTY, &name, &value,
+	                                                 is_next))) {
+		keep_word(ret_properties, name, value);
+		is_next = true;
+	}
+}
+
+static void free_properties(struct properties *properties)
+{
+	free(properties->response_topic);
+	free(properties->correlation);
+	free(properties->content_type);
+	for (size_t i = 0; i < sizeof(properties->words) / sizeof(properties->words[0]); i++)
+		free(properties->words[i]);
+}
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static void give(struct ingest *ingest, const struct mosquitto_message *message,
+                 const mosquitto_property *given)
+{
+	struct properties properties;
+
+	read_properties(given, &properties);
 	ingest->needs.on_message(ingest->needs.context,
 	                         &(struct ingest_message){
 					 .topic = message->topic,
 					 .bytes = message->payload,
 					 .size = (size_t)message->payloadlen,
-					 .response_topic = response_topic,
-					 .correlation = correlation,
-					 .correlation_size = correlation_size,
+					 .response_topic = properties.response_topic,
+					 .correlation = properties.correlation,
+					 .correlation_size = properties.correlation_size,
+					 .content_type = or_empty(properties.content_type),
+					 .expiry_s = properties.expiry_s,
+					 .id = or_empty(properties.words[0]),
+					 .kind = or_empty(properties.words[1]),
+					 .collapse = or_empty(properties.words[2]),
 				 });
-	free(response_topic);
-	free(correlation);
+	free_properties(&properties);
 }
 
 static void on_message(struct mosquitto *mosquitto, void *context,
@@ -536,6 +598,10 @@ struct ingest *ingest_create(const struct ingest_options *options, const struct 
 	ingest->options.user = copy(ingest, 1, options->user);
 	ingest->options.password = copy(ingest, 2, options->password);
 	ingest->options.node = NULL;
+	must(options->filters_count > 0 && options->filters_count <= INGEST_FILTERS_MOST);
+	for (size_t i = 0; i < options->filters_count; i++)
+		ingest->filters[i] = memory_copy_text(options->filters[i]);
+	ingest->options.filters = NULL;
 	snprintf(ingest->client_id, sizeof(ingest->client_id), "%s.ingest", options->node);
 	ingest->needs = *needs;
 	ingest->backoff = (struct backoff){BACKOFF_FIRST_MS, BACKOFF_MOST_MS, 0};
@@ -553,6 +619,8 @@ static void on_timer_closed(uv_handle_t *handle)
 	ingest->on_closed(ingest->closed_context);
 	for (size_t i = 0; i < sizeof(ingest->strings) / sizeof(ingest->strings[0]); i++)
 		free(ingest->strings[i]);
+	for (size_t i = 0; i < ingest->options.filters_count; i++)
+		free(ingest->filters[i]);
 	free(ingest);
 }
 

@@ -1,6 +1,7 @@
-/* ingest - commands of clients that speak MQTT, taken from Mosquitto so that none is lost on the way to its answer.
+/* ingest - commands of clients and services that speak MQTT, taken from Mosquitto so that none is lost on the way to
+ * its answer.
  *
- * A connection of its own that does nothing but hear martlet/v1/up/+/+, shared by all nodes. What it reads is
+ * A connection of its own that does nothing but hear their topics, shared by all nodes. What it reads is
  * acknowledged to Mosquitto only when everything that was read has been answered: libmosquitto acknowledges before
  * it hands a message over, but what it is told is written by somebody else (mosquitto_threaded_set) it only
  * queues. Its session outlives the connection for a while, so a node that dies gets again what it had not
@@ -34,6 +35,8 @@
 
 struct ingest;
 
+#define INGEST_FILTERS_MOST 4
+
 struct ingest_options {
 	uv_loop_t *loop;
 	const char *host;
@@ -44,6 +47,9 @@ struct ingest_options {
 		node; /* this node's name, from which its client id is made: the same after a restart */
 	uint32_t batch;    /* messages read and not yet acknowledged, at most */
 	uint32_t expiry_s; /* of the session, once the connection is gone */
+	/* What to hear, each a shared subscription; at most INGEST_FILTERS_MOST. */
+	const char *const *filters;
+	size_t filters_count;
 };
 
 /* Borrowed until on_message returns. */
@@ -54,6 +60,13 @@ struct ingest_message {
 	const char *response_topic; /* NULL: none */
 	const uint8_t *correlation; /* NULL: none */
 	size_t correlation_size;
+
+	/* Properties of MQTT 5; "" or 0 if there are none. The last three are user properties of these names. */
+	const char *content_type;
+	uint32_t expiry_s;
+	const char *id;
+	const char *kind;
+	const char *collapse;
 };
 
 struct ingest_needs {

@@ -498,6 +498,11 @@ static void publish(struct link *link, uint32_t shard)
 
 bool link_publish(struct link *link, const char *topic, const uint8_t *bytes, size_t size, int qos)
 {
+	/* However much of this there is, the bus has room. */
+	if (link->unconfirmed >= link->options.publish_pending / 2) {
+		link->counts.dropped++;
+		return false;
+	}
 	link->wants_watch = true;
 	return publish_bytes(link, topic, bytes, size, qos);
 }

@@ -71,7 +71,7 @@ struct interest *link_interest(struct link *link);
 void link_publish_bus(struct link *link, uint32_t shard, const uint8_t *bytes, size_t size);
 
 /* Publishes on any topic with QoS 0 or 1, at once; the bytes are copied. False, and counted, if it was dropped: the
- * connection is away, or too much is unconfirmed. Not from within on_bus, on_up, on_down or on_node. */
+ * connection is away, or half of what may be unconfirmed is. Not from within on_bus, on_up, on_down or on_node. */
 bool link_publish(struct link *link, const char *topic, const uint8_t *bytes, size_t size, int qos);
 
 /* The end of a loop turn: publishes what was collected, one publish a shard. */

@@ -34,6 +34,13 @@ Martlet__Bus__V1__Envelope *decode_envelope(struct arena *arena, const uint8_t *
 	return martlet__bus__v1__envelope__unpack(&allocator, size, bytes);
 }
 
+Martlet__V1__Notify *decode_notify(struct arena *arena, const uint8_t *bytes, size_t size)
+{
+	ProtobufCAllocator allocator = allocator_of(arena);
+
+	return martlet__v1__notify__unpack(&allocator, size, bytes);
+}
+
 /* Looking for zeros. What the bytes mean was found well formed before; here nothing is read beyond them. */
 
 struct reader {

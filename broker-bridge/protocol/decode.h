@@ -22,6 +22,9 @@
 Martlet__V1__ClientFrame *decode_client_frame(struct arena *arena, const uint8_t *bytes,
                                               size_t size);
 
+/* What a service asks for; NULL if the bytes are no Notify. The same holds for its strings. */
+Martlet__V1__Notify *decode_notify(struct arena *arena, const uint8_t *bytes, size_t size);
+
 /* What another node tells; NULL if the bytes are no Envelope. */
 Martlet__Bus__V1__Envelope *decode_envelope(struct arena *arena, const uint8_t *bytes, size_t size);
 

@@ -10,7 +10,7 @@
 -- oldest; beyond p_user_most in all what has expired, then the oldest of the services that are storing, but not
 -- their newest, then the oldest.
 -- Every step looks rows up by an index: other plans, which the planner likes while it knows nothing of the table, cost
--- a hundred times as much, and so they are turned off.
+-- a hundred times as much, and so they are turned off; and planning it anew for each call costs six times the call.
 -- Locks: the users' rows, in order of id, in a statement of its own (see append.sql). Who has no row gets one:
 -- services are trusted to name users that exist.
 create or replace function martlet.store_notifications(
@@ -33,6 +33,7 @@ set search_path = martlet, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare

@@ -63,6 +63,9 @@ static void on_closed(void *context)
 
 static void taker_open_at(struct taker *taker, const char *node, uint16_t port)
 {
+	const struct topic topic = topic_all_up();
+	const char *all_up = topic.text;
+
 	taker->ingest = ingest_create(
 		&(struct ingest_options){
 			.loop = &stage.loop,
@@ -73,6 +76,8 @@ static void taker_open_at(struct taker *taker, const char *node, uint16_t port)
 			.node = node,
 			.batch = BATCH,
 			.expiry_s = 60,
+			.filters = &all_up,
+			.filters_count = 1,
 		},
 		&(struct ingest_needs){taker, on_message, on_stopped});
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { after, describe, it } from "node:test";
+import { loginWords } from "./mqtt.ts";
 import { freshUser, pidOf, server, until } from "./support.ts";
 import { closeWires, connect, createGroup, does, openDirect, say, untilSeen } from "./wire.ts";
 
@@ -17,13 +18,13 @@ interface Line {
   peer?: string;
 }
 
-const passwordFile = `${server.folder}/device.password`;
-const { MARTLET_MQTT_USER: known } = process.env;
-if (known) writeFileSync(passwordFile, `${known}\n`);
-/** How it comes in where Mosquitto has no plugin of ours. */
-const login = known ? ["--login", known, "--password-file", passwordFile] : [];
-
-const words = (...more: string[]): string[] => ["chat", ...more, ...login, "-c", server.config];
+const words = (...more: string[]): string[] => [
+  "chat",
+  ...more,
+  ...loginWords(),
+  "-c",
+  server.config,
+];
 
 const chat = (...more: string[]) => spawnSync(server.binary, words(...more), { encoding: "utf8" });
 

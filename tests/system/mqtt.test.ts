@@ -4,6 +4,7 @@ import { after, describe, it } from "node:test";
 import { type Command, encodeCommand } from "../../clients/web/src/codec.ts";
 import { PresenceStatus, Role } from "../../clients/web/src/gen/martlet.js";
 import {
+  bridgeLogin,
   closePhones,
   down,
   eventsOf,
@@ -335,12 +336,13 @@ describe("what is wrong is answered or dropped, and kills nothing", () => {
       alice.all("reply").some((r) => r.requestId === 9 && codeOf(r) === "UNIMPLEMENTED"),
     );
     // No user has such a name, and no device.
+    const forger = await phone(freshUser("forger"), { login: bridgeLogin() });
     for (const wrong of ["a b", "é", "x".repeat(65)]) {
-      await alice.publish(
+      await forger.publish(
         `${root}/up/${wrong}/phone`,
         encodeCommand(1, { $case: "ping", value: {} }),
       );
-      await alice.publish(`${root}/up/${alice.user}/${wrong}`, new Uint8Array([1, 2, 3]));
+      await forger.publish(`${root}/up/${alice.user}/${wrong}`, new Uint8Array([1, 2, 3]));
     }
     for (let seed = 1; seed < 200; seed++) {
       const bytes = crypto.getRandomValues(new Uint8Array(seed));
@@ -368,7 +370,7 @@ describe("what is wrong is answered or dropped, and kills nothing", () => {
     const own = up(alice.user, alice.device);
     const mine = down(alice.user, alice.device);
     const other = down(freshUser("bob"), "phone");
-    const witness = await phone(freshUser("witness"));
+    const witness = await phone(freshUser("witness"), { login: bridgeLogin() });
     await witness.subscribe(other, `${root}/bus/+`, `${mine}/#`, `${mine}2`);
     const ask = (id: number, responseTopic: string) =>
       alice.publish(own, encodeCommand(id, { $case: "ping", value: {} }), {

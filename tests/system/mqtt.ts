@@ -1,4 +1,6 @@
 /** Clients that speak MQTT, as an app on a phone would: commands up, answers and events down. */
+import { createHmac } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import mqtt, { type IClientPublishOptions, type MqttClient } from "mqtt";
 import { type Command, encodeCommand } from "../../clients/web/src/codec.ts";
 import {
@@ -8,7 +10,7 @@ import {
   type Reply,
   readServerFrame,
 } from "../../clients/web/src/gen/martlet.js";
-import { token, until } from "./support.ts";
+import { server, token, until } from "./support.ts";
 
 export const root = "martlet/v1";
 
@@ -44,7 +46,7 @@ export interface PhoneOptions {
   version?: Version;
   /** Seconds that the session outlives the connection; 0: a clean one. */
   keepS?: number;
-  will?: { topic: string; payload: Buffer };
+  login?: { username: string; password: string };
 }
 
 const phones = new Set<Phone>();
@@ -55,19 +57,54 @@ export const eventsOf = (id: string): string => `${root}/c/${id}/e`;
 export const signalsOf = (id: string): string => `${root}/c/${id}/s`;
 export const newsOf = (user: string): string => `${root}/u/${user}/e`;
 
+/** Where Mosquitto is. */
+export const broker = `mqtt://127.0.0.1:${process.env.MARTLET_MQTT}`;
+
 /** How a user comes in: with a token, or as the one user whom a broker without our plugin knows. */
 export const login = (user: string): { username: string; password: string } => {
   const known = process.env.MARTLET_MQTT_USER;
   return known ? { username: known, password: known } : { username: user, password: token(user) };
 };
 
+/** A bridge's: it may do everything. */
+export const bridgeLogin = (): { username: string; password: string } => ({
+  username: "bridge",
+  password: readFileSync(`${server.folder}/mosquitto/password`, "utf8").trim(),
+});
+
+const base = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** A token that lets a service notify, as an application would make it. */
+function serviceToken(name: string): string {
+  const secret = readFileSync(`${server.folder}/keys/development.secret`);
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const claims = { sub: name, martlet_service: name, scope: "notify", exp };
+  const text = `${base({ alg: "HS256", kid: "development" })}.${base(claims)}`;
+  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+}
+
+/** The same for a service. */
+export const serviceLogin = (name: string): { username: string; password: string } => {
+  const known = process.env.MARTLET_MQTT_USER;
+  return known ? login(name) : { username: `service:${name}`, password: serviceToken(name) };
+};
+
+/** How our own programs come in where Mosquitto has no plugin of ours; otherwise they need no telling. */
+export function loginWords(): string[] {
+  const known = process.env.MARTLET_MQTT_USER;
+  const passwordFile = `${server.folder}/device.password`;
+  if (!known) return [];
+  writeFileSync(passwordFile, `${known}\n`);
+  return ["--login", known, "--password-file", passwordFile];
+}
+
 /** Connected, and hears its answers and its user's news. */
 export async function phone(user: string, options: PhoneOptions = {}): Promise<Phone> {
   const { device = "phone", version = 5, keepS = 0 } = options;
   const arrivals: Arrival[] = [];
   const waiting = new Map<number, (reply: Reply) => void>();
-  const client = mqtt.connect(process.env.MARTLET_MQTT ?? "", {
-    ...login(user),
+  const client = mqtt.connect(broker, {
+    ...(options.login ?? login(user)),
     clientId: `${user}/${device}`,
     protocolVersion: version,
     clean: keepS === 0,

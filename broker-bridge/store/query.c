@@ -212,7 +212,7 @@ const struct statement reader_statements[READER_STATEMENTS] = {
                                      {TEXT, UUID, BIGINT, BIGINT, BIGINT}},
 	[STATEMENT_LOG] = {"log", LOG, 4, {UUIDS, BIGINTS, BIGINT, BIGINT}},
 	[STATEMENT_LEFT] = {"left",
-                            "select m.conversation_id, m.left_seq from martlet.members m "
+                            "select m.conversation_id, m.left_seq, 0 from martlet.members m "
                             "where m.user_id = $1 and m.conversation_id = any ($2)",
                             2,
                             {TEXT, UUIDS}},

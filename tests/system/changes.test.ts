@@ -67,8 +67,12 @@ const message = (one: Person, id: string, seq: number): ViewedMessage => {
 };
 
 /** Everybody has everything up to the newest number. */
+/** The state of a conversation tells its newest number before the events come that lead there. */
+const has = ({ views, seen }: Person, id: string, seq: number) =>
+  views.all.get(id)?.lastSeq === seq && (seen.get(id)?.at(-1)?.seq ?? seq) === seq;
+
 const reach = (everybody: readonly Person[], id: string, seq: number) =>
-  until(`all have ${seq}`, () => everybody.every((one) => one.views.all.get(id)?.lastSeq === seq));
+  until(`all have ${seq}`, () => everybody.every((one) => has(one, id, seq)));
 
 /** All pages down to the first, and all members. */
 async function readAll(one: Person, id: string): Promise<void> {

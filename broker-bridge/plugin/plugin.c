@@ -145,6 +145,10 @@ static int on_basic_auth(struct plugin *plugin, void *data)
 	 * tokens have expired meanwhile. They were let in once, and would lose what waits for them. */
 	if (plugin->is_reloading)
 		return MOSQ_ERR_SUCCESS;
+	/* Mosquitto asks the plugin before its own password_file, and takes the first word. */
+	if (!plugin->options.bridge_password && event->username &&
+	    strcmp(event->username, plugin->options.bridge_user) == 0)
+		return MOSQ_ERR_PLUGIN_DEFER;
 	reason = login_judge(&rules, event->username, client_id, event->password, now_ms, &login);
 	if (reason) {
 		if (plugin->refused.logins++ < REASONS_A_REPORT)

@@ -159,6 +159,7 @@ export interface Broker {
   readonly port: number;
   readonly password: string;
   readonly folder: string;
+  readonly pid: number;
   /** Everything that it has logged. */
   log(): string;
   hasEnded(): boolean;
@@ -170,6 +171,8 @@ export interface BrokerOptions {
   /** Plugin options that take the place of the usual ones; null leaves one out. */
   plugin?: Record<string, string | null>;
   more?: string[];
+  /** Without the plugin: anybody may do anything. */
+  isBare?: boolean;
   /** It is not to start: returns when it has ended. */
   fails?: boolean;
 }
@@ -208,8 +211,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       "connection_messages true",
       ...(process.getuid?.() === 0 ? ["user root"] : []),
       ...(options.more ?? []),
-      `plugin ${plugin}`,
-      ...Object.entries(settings).flatMap(([name, value]) =>
+      ...(options.isBare ? ["allow_anonymous true"] : [`plugin ${plugin}`]),
+      ...Object.entries(options.isBare ? {} : settings).flatMap(([name, value]) =>
         value === null ? [] : [`plugin_opt_${name} ${value}`],
       ),
       "",
@@ -227,6 +230,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     port,
     password,
     folder: home,
+    pid: child.pid as number,
     log: () => log,
     hasEnded,
     signal: (name) => void child.kill(name),

@@ -214,7 +214,7 @@ describe("martlet chat in a script", () => {
     await until("alice read it", () =>
       bob.items.some(({ receiptChanged: r }) => r?.user === alice && r.readSeq === seq),
     );
-    assert.match(out, /hello \?\[2Jyourself/);
+    await until("it is shown, harmless", () => /hello \?\[2Jyourself/.test(out));
     child.stdin.write("/quit\n");
     assert.equal(await exited, 0);
     children.delete(child);

@@ -1,6 +1,7 @@
 /** Clients that speak MQTT, as an app on a phone would: commands up, answers and events down. */
 import { createHmac } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { Socket } from "node:net";
 import mqtt, { type IClientPublishOptions, type MqttClient } from "mqtt";
 import { type Command, encodeCommand } from "../../clients/web/src/codec.ts";
 import {
@@ -133,6 +134,8 @@ export async function phone(user: string, options: PhoneOptions = {}): Promise<P
   });
   client.connect();
   await connected;
+  // Or each command after an acknowledgement waits 40 ms.
+  if (client.stream instanceof Socket) client.stream.setNoDelay(true);
   client.on("error", () => {});
   const one: Phone = {
     user,

@@ -38,7 +38,7 @@ describe("martlet.publish", () => {
     const begin = Date.now();
     await alice.ask(message(id), "sendMessage");
     for (const one of [alice, bob]) {
-      await until("both are there", () => texts(one, id).includes("second"));
+      await until("all are there", () => seqs(one, id).includes(4));
       assert.deepEqual(seqs(one, id), [1, 2, 3, 4]);
       assert.deepEqual(texts(one, id).slice(0, 2), ["first", "second"]);
     }

@@ -34,7 +34,8 @@
 
 /* One row of nulls at least: the version is there without any notification too. A page asks for one row more than
  * it takes, and is cut where the bytes before a row reach the limit. Of what has gone, as many are told as a
- * user can have had pending and more: who missed more than that is told of the newest. */
+ * user can have had pending and more: who missed more than that is told of the newest. Who begins has nothing that could
+ * have gone, and no row of the past is looked at for it. */
 #define NOTIFICATIONS_LIST                                                                         \
 	{"list_notifications",                                                                     \
 	 "select v.version, v.is_told, v.gone, n.found, n.number, n.id, n.service, n.kind, "       \
@@ -43,7 +44,7 @@
 	 "coalesce(bool_or(u.waiting_told), false) as is_told, "                                   \
 	 "(select array_agg(g.number order by g.number) from (select x.number "                    \
 	 "from martlet.notifications x where x.user_id = $1 and x.gone_at is not null "            \
-	 "and x.gone_number > $2 and x.number <= $2 "                                              \
+	 "and $2 > 0 and x.gone_number > $2 and x.number <= $2 "                                              \
 	 "order by x.gone_number desc limit 10000) g) as gone "                                    \
 	 "from martlet.users u where u.id = $1) v "                                                \
 	 "left join lateral (select p.* from (select q.*, count(*) over () as found, "             \

@@ -38,6 +38,7 @@ as $$
 #variable_conflict use_column
 declare
     v_users text[] collate "C";
+    v_full text[] collate "C";
 begin
     select array_agg(distinct t.id collate "C" order by t.id collate "C") into v_users
     from unnest(p_users) as i (users)
@@ -97,66 +98,81 @@ begin
     where o.user_id = r.user_id and o.service = r.service and o.collapse_key = r.collapse_key
         and o.number < r.number and o.gone_at is null;
 
-    -- Dropped at a bound, with the user's newest change: first each service's, then the user's.
-    with ranked as materialized (
-        select
-            n.user_id, n.number,
-            row_number() over (partition by n.user_id, n.service order by n.number desc) as place,
-            max(n.number) over (partition by n.user_id) as newest
-        from unnest(v_users) as t (id)
-        cross join lateral (
-            select x.user_id, x.service, x.number
-            from notifications x
+    -- Only those who have as many as the smaller bound can be beyond one; most have few, and are not ranked.
+    select array_agg(t.id) into v_full
+    from unnest(v_users) as t (id)
+    where (
+        select count(*)
+        from (
+            select from notifications x
             where x.user_id = t.id and x.gone_at is null
             order by x.number
-        ) n
-    ),
+            limit least(p_service_most, p_user_most) + 1
+        ) c
+    ) > least(p_service_most, p_user_most);
 
-    dropped as materialized (
-        select r.user_id, r.number, r.newest from ranked r where r.place > p_service_most
-    )
-
-    update notifications o
-    set gone_at = now(), gone_number = d.newest, payload = ''
-    from dropped d
-    where o.user_id = d.user_id and o.number = d.number and o.gone_at is null;
-
-    with judged as materialized (
-        select
-            n.user_id, n.number,
-            n.expires_at <= now() as has_expired,
-            bool_or(n.number > u.notification_version) over (partition by n.user_id, n.service)
-                and n.number < max(n.number) over (partition by n.user_id, n.service) as is_storing,
-            max(n.number) over (partition by n.user_id) as newest,
-            count(*) over (partition by n.user_id) as total
-        from users u
-        cross join lateral (
-            select x.user_id, x.service, x.number, x.expires_at
-            from notifications x
-            where x.user_id = u.id and x.gone_at is null
-            order by x.number
-        ) n
-        where u.id = any (v_users)
-    ),
-
-    dropped as materialized (
-        select r.user_id, r.number, r.newest
-        from (
+    if v_full is not null then
+        -- Dropped at a bound, with the user's newest change: first each service's, then the user's.
+        with ranked as materialized (
             select
-                j.user_id, j.number, j.newest, j.total,
-                row_number() over (
-                    partition by j.user_id order by j.has_expired desc, j.is_storing desc, j.number
-                ) as turn
-            from judged j
-            where j.total > p_user_most
-        ) r
-        where r.turn <= r.total - p_user_most
-    )
+                n.user_id, n.number,
+                row_number() over (partition by n.user_id, n.service order by n.number desc) as place,
+                max(n.number) over (partition by n.user_id) as newest
+            from unnest(v_full) as t (id)
+            cross join lateral (
+                select x.user_id, x.service, x.number
+                from notifications x
+                where x.user_id = t.id and x.gone_at is null
+                order by x.number
+            ) n
+        ),
 
-    update notifications o
-    set gone_at = now(), gone_number = d.newest, payload = ''
-    from dropped d
-    where o.user_id = d.user_id and o.number = d.number and o.gone_at is null;
+        dropped as materialized (
+            select r.user_id, r.number, r.newest from ranked r where r.place > p_service_most
+        )
+
+        update notifications o
+        set gone_at = now(), gone_number = d.newest, payload = ''
+        from dropped d
+        where o.user_id = d.user_id and o.number = d.number and o.gone_at is null;
+
+        with judged as materialized (
+            select
+                n.user_id, n.number,
+                n.expires_at <= now() as has_expired,
+                bool_or(n.number > u.notification_version) over (partition by n.user_id, n.service)
+                    and n.number < max(n.number) over (partition by n.user_id, n.service) as is_storing,
+                max(n.number) over (partition by n.user_id) as newest,
+                count(*) over (partition by n.user_id) as total
+            from users u
+            cross join lateral (
+                select x.user_id, x.service, x.number, x.expires_at
+                from notifications x
+                where x.user_id = u.id and x.gone_at is null
+                order by x.number
+            ) n
+            where u.id = any (v_full)
+        ),
+
+        dropped as materialized (
+            select r.user_id, r.number, r.newest
+            from (
+                select
+                    j.user_id, j.number, j.newest, j.total,
+                    row_number() over (
+                        partition by j.user_id order by j.has_expired desc, j.is_storing desc, j.number
+                    ) as turn
+                from judged j
+                where j.total > p_user_most
+            ) r
+            where r.turn <= r.total - p_user_most
+        )
+
+        update notifications o
+        set gone_at = now(), gone_number = d.newest, payload = ''
+        from dropped d
+        where o.user_id = d.user_id and o.number = d.number and o.gone_at is null;
+    end if;
 
     return query
     select

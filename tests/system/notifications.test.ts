@@ -297,6 +297,27 @@ describe("a user who has no session anywhere", () => {
   });
 });
 
+describe("what a node committed and never told, as it died", () => {
+  it("is found by the comparison of numbers, on every node", async () => {
+    const sessions = await twoSessions("ann");
+    const { user } = sessions[0];
+    const silently = (id: string) =>
+      sql(`select * from martlet.store_notifications('{shop}', '{${id}}', '{""}', '{""}',
+        '{x}', '{3600000}', '{""}', '{${user}}', 500, 200)`);
+    await silently("one");
+    await silently("two");
+    for (const one of sessions) {
+      await has(one, 2);
+      assert.deepEqual(numbers(one), [1, 2]);
+    }
+    await sql(`select * from martlet.ack_notifications('${user}', '{1}')`);
+    for (const one of sessions) {
+      await until("it is told", () => acked(one).length > 0);
+      assert.deepEqual(acked(one), [1]);
+    }
+  });
+});
+
 describe("kill -9 of a worker", () => {
   it("loses no notification: neither for its sessions nor for those of the other", async () => {
     const [here, there] = await twoSessions("ann");

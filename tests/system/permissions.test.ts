@@ -128,11 +128,19 @@ async function prepareGroup(column: string, isAnnouncement: boolean): Promise<Pl
       $case: "updateGroup",
       value: { conversationId: id, announcement: true },
     });
-  if (column === "former")
+  if (column === "former") {
+    // Its worker hears of both by the bus, and until then believes the one and not the other.
+    await until("the caller has joined", () =>
+      caller.items.some((item) => item.conversationJoined?.conversation?.id === id),
+    );
     await does(owner, {
       $case: "removeMember",
       value: { conversationId: id, user: caller.user },
     });
+    await until("the caller has left", () =>
+      caller.items.some((item) => item.conversationLeft?.conversationId === id),
+    );
+  }
   return { id, caller, owner, admin, member, seqs };
 }
 

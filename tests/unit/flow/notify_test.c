@@ -98,6 +98,7 @@ static void a_session_that_reads_what_waits_is_told_nothing_yet(void **state)
 
 	(void)state;
 	client_open(&one, "ann", -1);
+	receive("ann", 1, "a", NULL, 0);
 	receive("ann", 7, "g", NULL, 0);
 	assert_string_equal(client_read(&one), "");
 	assert_int_equal(world->list.count, 0);

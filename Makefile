@@ -61,6 +61,9 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
 	-Wmissing-prototypes -Wvla -Werror
 MODE.release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 MODE.test := -O1 -g -fno-omit-frame-pointer $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+# The plugin as it is tested inside Mosquitto, which has no runtime of ASan.
+MODE.guest := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all
+LINK.guest := -fsanitize=undefined
 LINK.test := $(if $(SAN),-fsanitize=$(SAN))
 
 # Asked of pkg-config once, when the first recipe needs it: `make help` works without any library.
@@ -212,6 +215,7 @@ run: deps $(BUILD)/lock ## a private PostgreSQL, Mosquitto and Martlet until Ctr
 test: deps $(BUILD)/lock ## everything that tests; T=pattern picks files
 	@$(ALONE) $(MAKE) all harness
 	@$(ALONE) $(MAKE) VARIANT=test test-programs
+	@$(ALONE) $(MAKE) VARIANT=guest $(BUILD)/guest/martlet_plugin.so
 	@$(SCRIPT) tests/harness/test
 
 test-unit: deps $(BUILD)/lock ## the rooms one by one, under sanitizers
@@ -230,6 +234,11 @@ test-store: deps $(BUILD)/lock ## the store against PostgreSQL, under sanitizers
 	@$(ALONE) $(MAKE) all harness
 	@$(ALONE) $(MAKE) VARIANT=test test-programs
 	@$(SCRIPT) tests/harness/test store
+
+test-plugin: deps $(BUILD)/lock ## the plugin in Mosquitto, under UBSan, with clients of all kinds
+	@$(ALONE) $(MAKE) all harness
+	@$(ALONE) $(MAKE) VARIANT=guest $(BUILD)/guest/martlet_plugin.so
+	@$(SCRIPT) tests/harness/test plugin
 
 test-web: deps $(BUILD)/lock ## the TypeScript SDK by itself
 	@$(ALONE) $(MAKE) web
@@ -272,6 +281,6 @@ format: deps ## formats C and TypeScript
 clean: ## removes everything that was built, not the data of `make run`
 	rm -rf $(BUILD) clients/web/src/gen
 
-.PHONY: all always web help deps run harness test test-unit test-front test-link test-store test-web test-system \
+.PHONY: all always web help deps run harness test test-unit test-front test-link test-store test-plugin test-web test-system \
 	test-browser test-harness bench format clean test-programs lint lint-floors lint-words lint-headers lint-format lint-cppcheck lint-proto lint-web \
 	lint-shell

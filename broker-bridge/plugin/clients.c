@@ -108,6 +108,11 @@ void clients_come(struct clients *clients, const void *key, const char *client_i
 		timer_start(clients->timers, &client->expiry, good_for_ms);
 }
 
+bool clients_has(const struct clients *clients, const void *key)
+{
+	return find(clients, key) != NULL;
+}
+
 size_t clients_count(const struct clients *clients)
 {
 	return HASH_COUNT(clients->connected);

@@ -15,6 +15,7 @@
 #include "model/rules.h"
 #include "plugin/online.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,9 @@ void clients_come(struct clients *clients, const void *key, const char *client_i
 
 /* Gone. No effect if it was never let in. */
 void clients_go(struct clients *clients, const void *key);
+
+/* Whether it was let in, and has not gone. */
+bool clients_has(const struct clients *clients, const void *key);
 
 size_t clients_count(const struct clients *clients);
 

@@ -204,23 +204,6 @@ static void take_page(struct load *load, PGresult *result)
 		ask_for_page(load);
 }
 
-static void go_on_reading(struct load *load)
-{
-	PGresult *result;
-
-	if (PQflush(load->connection) < 0 || !PQconsumeInput(load->connection)) {
-		fail(load, reason_of(load));
-		return;
-	}
-	if (PQisBusy(load->connection))
-		return;
-	result = PQgetResult(load->connection);
-	if (result)
-		take_page(load, result);
-	else
-		fail(load, reason_of(load));
-}
-
 int load_descriptor(const struct load *load, short *ret_events)
 {
 	*ret_events = POLLIN;
@@ -231,13 +214,40 @@ int load_descriptor(const struct load *load, short *ret_events)
 	return PQsocket(load->connection);
 }
 
-/* While connecting libpq is to be called only when its socket is ready. */
+/* While connecting libpq is to be called only when its socket is ready, and then it takes a piece at a time. */
 static bool is_ready(const struct load *load)
 {
 	struct pollfd ready = {0};
 
 	ready.fd = load_descriptor(load, &ready.events);
 	return poll(&ready, 1, 0) > 0;
+}
+
+/* All that has come, which is a page at most: libpq asks the socket for some kilobytes at a time. */
+static bool consume(struct load *load)
+{
+	do {
+		if (!PQconsumeInput(load->connection))
+			return false;
+	} while (PQisBusy(load->connection) && is_ready(load));
+	return true;
+}
+
+static void go_on_reading(struct load *load)
+{
+	PGresult *result;
+
+	if (PQflush(load->connection) < 0 || !consume(load)) {
+		fail(load, reason_of(load));
+		return;
+	}
+	if (PQisBusy(load->connection))
+		return;
+	result = PQgetResult(load->connection);
+	if (result)
+		take_page(load, result);
+	else
+		fail(load, reason_of(load));
 }
 
 void load_turn(struct load *load, uint64_t now_ms)

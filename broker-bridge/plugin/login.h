@@ -12,6 +12,7 @@
 #include "auth/token.h"
 #include "model/rules.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct login_rules {
@@ -23,6 +24,7 @@ struct login_rules {
 struct login {
 	struct principal principal;
 	int64_t expires_ms; /* since 1970; INT64_MAX for a bridge */
+	bool is_expired; /* the only fault: names and token belong together, but its time is over */
 };
 
 /* NULL if they may come in, with ret_login; otherwise why not. Any of the texts may be NULL. */

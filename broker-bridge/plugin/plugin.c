@@ -28,7 +28,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PAGE_ROWS 2000      /* one step of a pass: about a millisecond of the broker's time */
+#define PAGE_ROWS 5000      /* one step of a pass: some two milliseconds of the broker's */
 #define REPORT_MS 60000     /* refusals are counted, and told once in so long */
 #define REASONS_A_REPORT 10 /* refused logins that are told one by one in that time */
 /* What Mosquitto finds by its name; all else is hidden, see exports. */
@@ -141,11 +141,18 @@ static int on_basic_auth(struct plugin *plugin, void *data)
 	const char *reason;
 	int64_t now_ms = clock_ms();
 
-	/* After a HUP Mosquitto judges everybody anew by the password of the login, sleeping sessions too, whose
-	 * tokens have expired meanwhile. They were let in once, and would lose what waits for them. */
-	if (plugin->is_reloading)
+	if (plugin->is_reloading && clients_has(plugin->clients, event->client))
 		return MOSQ_ERR_SUCCESS;
+	/* Mosquitto asks the plugin before its own password_file, and takes the first word. */
+	if (!plugin->options.bridge_password && event->username &&
+	    strcmp(event->username, plugin->options.bridge_user) == 0)
+		return MOSQ_ERR_PLUGIN_DEFER;
 	reason = login_judge(&rules, event->username, client_id, event->password, now_ms, &login);
+	/* After a HUP Mosquitto judges everybody anew by the password of the login, sleeping sessions too: tokens
+	 * that have expired meanwhile must not cost them what waits for them. They are not here, so they are not
+	 * counted; nor is a WebSocket that comes in the same turn, and so it must prove its names as well. */
+	if (plugin->is_reloading && (!reason || login.is_expired))
+		return MOSQ_ERR_SUCCESS;
 	if (reason) {
 		if (plugin->refused.logins++ < REASONS_A_REPORT)
 			mosquitto_log_printf(MOSQ_LOG_NOTICE, "martlet: refused %s: %s",

@@ -191,22 +191,23 @@ stop_postgresql() {
 
 # ---- Mosquitto --------------------------------------------------------------------------------------
 
-# start_mosquitto FOLDER PORT [USER]: with the shipped configuration and a password made once. USER may come in
-# too, with its name as its password: the devices of tests.
+# start_mosquitto FOLDER PORT POSTGRESQL_PORT: with the shipped configuration, the plugin that was built, and a
+# password made once.
 start_mosquitto() {
 	local folder=$1/mosquitto port=$2 log=$1/log/mosquitto.log etc
 	etc=$(dirname "${BASH_SOURCE[0]}")/../../etc
 	command -v mosquitto >/dev/null || complain "Mosquitto is not installed: make deps" || return 1
 	mkdir -p "$folder" "$1/log"
-	if [ ! -s "$folder/users" ]; then
-		(umask 077 && openssl rand -hex 24 >"$folder/password" && : >"$folder/users")
-		mosquitto_passwd -b "$folder/users" bridge "$(cat "$folder/password")"
-		[ -z "${3:-}" ] || mosquitto_passwd -b "$folder/users" "$3" "$3"
-	fi
+	[ -s "$folder/password" ] || (umask 077 && openssl rand -hex 24 >"$folder/password")
+	make_keys "$1"
 	{
-		cat "$etc/mosquitto.conf"
+		grep -v '^plugin' "$etc/mosquitto.conf"
+		echo "plugin $build/release/martlet_plugin.so"
+		echo "plugin_opt_keys $1/keys"
+		echo "plugin_opt_database host=127.0.0.1 port=$3 user=martlet dbname=martlet"
+		echo "plugin_opt_bridge_password_file $folder/password"
+		echo "plugin_opt_node mqtt.local"
 		echo "listener $port 127.0.0.1"
-		echo "password_file $folder/users"
 		[ "$(id -u)" != 0 ] || echo "user root"
 	} >"$folder/mosquitto.conf"
 	start_server TERM "$log" mosquitto -c "$folder/mosquitto.conf"

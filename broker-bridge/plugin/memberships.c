@@ -46,6 +46,7 @@ struct memberships {
 	struct conversation *conversations;
 	struct conversation *current; /* of the pass: its rows are coming */
 	uint32_t pass;
+	uint32_t distrusted_pass; /* the one under way when something was lost here */
 	bool is_loaded;
 	size_t count;
 	size_t bytes;
@@ -333,13 +334,14 @@ void memberships_pass_end(struct memberships *memberships)
 		    conversation->event_pass != memberships->pass)
 			conversation_free(memberships, conversation);
 	}
-	memberships->is_loaded = true;
+	memberships->is_loaded = memberships->pass != memberships->distrusted_pass;
 }
 
 void memberships_distrust(struct memberships *memberships)
 {
 	memberships->is_loaded = false;
 	memberships->current = NULL;
+	memberships->distrusted_pass = memberships->pass;
 }
 
 bool memberships_is_loaded(const struct memberships *memberships)

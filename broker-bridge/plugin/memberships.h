@@ -46,7 +46,7 @@ void memberships_pass_row(struct memberships *memberships, const struct uuid *co
                           const struct user_id *user, uint64_t last_seq);
 void memberships_pass_end(struct memberships *memberships);
 
-/* Nothing is answered with yes until a pass has ended. */
+/* Nothing is answered with yes until a pass has ended that begins after this. */
 void memberships_distrust(struct memberships *memberships);
 bool memberships_is_loaded(const struct memberships *memberships);
 

@@ -255,6 +255,8 @@ describe("a member over MQTT", () => {
     const joined = await until("joined", () => bob.all("conversationJoined")[0]);
     assert.equal(joined.conversation?.id, conversationId);
     assert.equal(joined.conversation?.firstSeq, 1);
+    // Signals are for who is there: alice has her place when she has the event.
+    await untilSeen(alice, conversationId, 1);
     await asked(bob, { $case: "markRead", value: { conversationId, seq: 1 } });
     await until("its receipt", () => bob.all("receiptChanged").some((r) => r.readSeq === 1));
     await until("alice is told", () =>

@@ -154,12 +154,16 @@ static void a_pass_that_was_broken_off_takes_nothing_away(void **state)
 	memberships_destroy(memberships);
 }
 
-static void distrust_lasts_until_the_next_pass(void **state)
+static void distrust_lasts_until_a_pass_that_begins_after_it(void **state)
 {
 	struct memberships *memberships = loaded();
 
 	(void)state;
+	memberships_pass_begin(memberships);
+	memberships_pass_row(memberships, &one, &alice, 10);
 	memberships_distrust(memberships);
+	assert_false(memberships_has(memberships, &alice, &one));
+	memberships_pass_end(memberships);
 	assert_false(memberships_has(memberships, &alice, &one));
 	memberships_pass_begin(memberships);
 	memberships_pass_row(memberships, &one, &alice, 10);
@@ -229,7 +233,7 @@ int main(void)
 		cmocka_unit_test(an_event_newer_than_the_row_of_a_pass_holds),
 		cmocka_unit_test(conversations_without_a_row_are_forgotten_unless_they_are_new),
 		cmocka_unit_test(a_pass_that_was_broken_off_takes_nothing_away),
-		cmocka_unit_test(distrust_lasts_until_the_next_pass),
+		cmocka_unit_test(distrust_lasts_until_a_pass_that_begins_after_it),
 		cmocka_unit_test(large_groups_come_in_several_pages),
 		cmocka_unit_test(two_hundred_thousand_memberships_take_little_memory),
 	};

@@ -106,7 +106,7 @@ describe("order", () => {
     await one.close();
   });
 
-  it("a sleeping member gets what came before its removal and nothing after", async () => {
+  it("a sleeping member that is removed gets nothing that came after", async () => {
     const alice = fresh("alice");
     const group = randomUUID();
     const options = { clean: false, properties: { sessionExpiryInterval: 3600 } };
@@ -114,8 +114,7 @@ describe("order", () => {
     const one = await asUser(broker, alice, options);
     await one.subscribe(events(group), topic("u", alice, "e"));
     await one.close();
-    await node.publish(events(group), "kept");
-    await until("it was kept for it", async () => true);
+    await node.publish(events(group), "before");
     await node.publish(busOf(group), eventEntry(group, 2, { leaver: alice }));
     await node.publish(events(group), "after");
     const again = await asUser(broker, alice, options);

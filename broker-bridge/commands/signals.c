@@ -93,7 +93,7 @@ void command_watch_presence(struct command *command)
 		return;
 	if (!watching_watch(dispatcher->watching, command->session, users, watch->n_users,
 	                    on_watched, command))
-		command_refuse(command, outcome_refuse(OUTCOME_RESOURCE_EXHAUSTED,
+		command_refuse(command, outcome_refuse(OUTCOME_FAILED_PRECONDITION,
 		                                       "a session watches at most %u users; end "
 		                                       "others with UnwatchPresence",
 		                                       dispatcher->options.limits.watched_users));

@@ -1,11 +1,8 @@
 /* What a session missed: lagging seats are fed from the log, and stale ones are told again how they stand. */
-#include "base/memory.h"
-#include "base/must.h"
 #include "flow/catch_up.h"
 #include "protocol/encode.h"
 #include "store/query.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define SEATS_AT_ONCE 32

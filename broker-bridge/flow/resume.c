@@ -1,11 +1,9 @@
 #include "flow/resume.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "flow/catch_up.h"
 #include "protocol/encode.h"
-#include "store/query.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* How the conversations of a session stand: the stages of its catching up before the log is read. */
 #include "base/memory.h"
-#include "base/must.h"
 #include "flow/catch_up.h"
 #include "flow/notify.h"
 #include "protocol/encode.h"

@@ -50,7 +50,7 @@ static void on_blocked(void *context, const PGresult *result, const struct outco
 	struct block_answer answer = {.outcome = *outcome, .is_changed = status == 0};
 
 	if (status == 2)
-		answer.outcome = outcome_refuse(OUTCOME_RESOURCE_EXHAUSTED,
+		answer.outcome = outcome_refuse(OUTCOME_FAILED_PRECONDITION,
 		                                "you have blocked %u users, which is the most; end "
 		                                "another block first",
 		                                question->limit);

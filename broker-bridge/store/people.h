@@ -23,7 +23,7 @@ struct block_answer {
 	bool is_changed; /* it was not so before */
 };
 
-/* Begins and ends a block; the two users differ. RESOURCE_EXHAUSTED if the user has blocked `most` others. */
+/* Begins and ends a block; the two users differ. FAILED_PRECONDITION if the user has blocked `most` others. */
 void people_block(struct store *store, const struct user_id *user, const struct user_id *other,
                   uint32_t most, void (*done)(void *context, const struct block_answer *answer),
                   void *context);

@@ -213,7 +213,7 @@ static void one_block_too_many_is_refused_and_a_repeated_one_is_not(void **state
 	assert_true(block(&stage, "carl", "x1", 2).is_changed);
 	assert_true(block(&stage, "carl", "x2", 2).is_changed);
 	got = block(&stage, "carl", "x3", 2);
-	assert_int_equal(got.outcome.code, OUTCOME_RESOURCE_EXHAUSTED);
+	assert_int_equal(got.outcome.code, OUTCOME_FAILED_PRECONDITION);
 	assert_false(got.is_changed);
 	assert_int_equal(block(&stage, "carl", "x2", 2).outcome.code, OUTCOME_OK);
 	unblock(&stage, "carl", "x1");
@@ -245,7 +245,7 @@ static void blocks_made_at_once_keep_the_bound(void **state)
 	}
 	for (int i = 0; i < BLOCKS; i++) {
 		await(&stage, got[i].answers);
-		refused += got[i].outcome.code == OUTCOME_RESOURCE_EXHAUSTED;
+		refused += got[i].outcome.code == OUTCOME_FAILED_PRECONDITION;
 	}
 	assert_int_equal(refused, BLOCKS - MOST);
 	assert_int_equal(sql_number(stage.sql, "select count(*) from martlet.blocks "

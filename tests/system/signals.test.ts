@@ -304,7 +304,7 @@ describe("presence", () => {
     const users = Array.from({ length: 501 }, (_, i) => `${alice.user}-${i}`);
     for (let i = 0; i < 500; i += 100) await see(alice, ...users.slice(i, i + 100));
     await see(alice, ...users.slice(0, 100));
-    assert.equal((await alice.refused(watch(users[500] ?? ""))).code, "RESOURCE_EXHAUSTED");
+    assert.equal((await alice.refused(watch(users[500] ?? ""))).code, "FAILED_PRECONDITION");
     await alice.ask(unwatch(users[0] ?? ""), "done");
     await see(alice, ...users.slice(500));
     const second = await wire(alice.user, "second");
